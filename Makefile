@@ -1,0 +1,36 @@
+# The commands a newcomer needs: `make demo`, `make test`, `make check`; `make lock` renews the lock.
+SHELL := bash
+PYTHON ?= python3.11
+VENV ?= .venv
+LOCK ?= envs/cpu.txt
+CORES ?= all
+BIN := $(abspath $(VENV))/bin
+export PATH := $(BIN):$(PATH)
+PACKAGE := workflow/tropism
+
+.PHONY: demo test check lock
+
+demo: $(VENV)/installed
+	snakemake --cores $(CORES) all
+	@python -m tropism.figures summary --results results/demo
+
+test: $(VENV)/installed
+	pytest -q
+
+check: $(VENV)/installed
+	ruff format --check . && ruff check .
+	snakefmt --check Snakefile workflow/rules
+	snakemake --lint
+	mypy
+
+# torch comes first and with its own needs: on a machine whose index has only CUDA builds those are what makes it load.
+# Everything else is in the lock, complete, so nothing is resolved (--no-deps).
+$(VENV)/installed: $(LOCK)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --quiet --constraint $(LOCK) torch
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --requirement $(LOCK)
+	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'tropism.pth').write_text('$(abspath workflow)\n')"
+	touch $@
+
+lock:
+	$(PYTHON) envs/lock.py

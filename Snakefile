@@ -1,0 +1,38 @@
+# Tropism: from poems to figures. `snakemake --cores all all`, or `make demo`.
+# Stages are in workflow/rules, one file each; settings in config.yaml and overlays in workflow/experiments.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+pathvars:
+    results=f"results/{EXPERIMENT.experiment}",
+    logs=f"results/{EXPERIMENT.experiment}/logs",
+    benchmarks=f"results/{EXPERIMENT.experiment}/benchmarks",
+
+
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/annotate.smk"
+include: "workflow/rules/mask.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/generate.smk"
+include: "workflow/rules/judge.smk"
+include: "workflow/rules/likelihood.smk"
+include: "workflow/rules/stats.smk"
+include: "workflow/rules/sae.smk"
+include: "workflow/rules/detect.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        TABLES,
+        FIGURES,

@@ -1,0 +1,138 @@
+"""The shipped probe gives exact spans, the same whatever is annotated beside them, as good as its card says."""
+
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tropism.annotate.features import STRIDE, WINDOW, Reader
+from tropism.annotate.gold import read_gold
+from tropism.annotate.head import Head
+from tropism.annotate.passages import Passage
+from tropism.annotate.probe import Probe
+from tropism.annotate.quality import quality_table
+from tropism.config.annotator import AnnotatorConfig
+from tropism.config.base import ConfigError
+from tropism.records.files import InputError
+from tropism.records.words import words
+
+POEM = "Night folds its dark wings\nover the town,\n\n\tand the well-known café — don't ask — sings 😀 of naïve love.\n"
+
+
+@pytest.fixture(scope="module")
+def probe(root, base_model):
+    return Probe(root / "resources" / "metaphor_probe", base_model)
+
+
+@pytest.fixture(scope="module")
+def tiny_reader(tiny_model):
+    return Reader(tiny_model, [1, 2])
+
+
+def spans(annotation):
+    return [(m.start, m.end, m.score) for m in annotation.metaphors]
+
+
+def test_units_are_the_words_and_metaphors_are_units(probe):
+    (found,) = probe.annotate([Passage("p", "text", POEM)])
+    assert [(u.start, u.end) for u in found.units] == words(POEM)
+    assert {(m.start, m.end, m.pos) for m in found.metaphors} <= {(u.start, u.end, u.pos) for u in found.units}
+    assert "folds" in {POEM[m.start : m.end] for m in found.metaphors}
+    assert all(m.basic is None and probe.threshold <= m.score <= 1 for m in found.metaphors)
+    parts = {POEM[u.start : u.end]: u.pos for u in found.units}
+    assert (parts["folds"], parts["the"], parts["dark"], parts["town"]) == ("VERB", "DET", "ADJ", "NOUN")
+
+
+def test_a_subset_is_annotated_as_in_the_whole(probe, root):
+    sentences = read_gold(root / "resources" / "demo" / "gold.jsonl")[:40]
+    passages = [Passage(s.id, "text", s.text) for s in sentences] + [Passage("p", "text", POEM * 30)]
+    whole = {a.id: a for a in probe.annotate(passages)}
+    for part in (passages[::7], passages[-1:], passages[:1]):
+        for alone in probe.annotate(part):
+            together = whole[alone.id]
+            assert alone.units == together.units
+            assert [s[:2] for s in spans(alone)] == [s[:2] for s in spans(together)]
+            assert [s[2] for s in spans(alone)] == pytest.approx([s[2] for s in spans(together)], abs=2e-4)
+
+
+def test_a_text_without_words_has_no_units(probe):
+    found = list(probe.annotate([Passage("empty", "text", ""), Passage("digits", "text", "12 — 34!\n")]))
+    assert [(a.units, a.metaphors) for a in found] == [([], [])] * 2
+
+
+def test_threshold_of_the_settings_replaces_the_probes(probe, root, base_model):
+    strict = Probe(root / "resources" / "metaphor_probe", base_model, threshold=1.0)
+    (found,) = strict.annotate([Passage("p", "text", POEM)])
+    assert found.metaphors == []
+    assert found.annotator != probe.name
+
+
+def test_the_card_is_small_and_holds_no_sentence(root):
+    folder = root / "resources" / "metaphor_probe"
+    assert (folder / "probe.safetensors").stat().st_size < 1_000_000
+    assert (folder / "probe.json").stat().st_size < 4_000
+
+
+def test_own_gold_set_is_annotated_far_above_chance(probe, root):
+    table = quality_table(read_gold(root / "resources" / "demo" / "gold.jsonl"), probe, "demo")
+    assert table.loc[0, "f1"] > 0.5
+    assert table.loc[0, "kappa"] > 0.4
+
+
+@pytest.mark.slow
+def test_dev_scores_are_those_on_the_card(probe, shared):
+    path = shared / "vua" / "dev.jsonl.gz"
+    table = quality_table(read_gold(path), probe, "vua")
+    for score in ("precision", "recall", "f1", "kappa"):
+        assert table.loc[0, score] == pytest.approx(probe.card.scores["dev"][score], abs=2e-3)
+
+
+def test_a_base_of_another_shape_is_refused_with_the_right_ones_name(root, tiny_model):
+    with pytest.raises(InputError, match=r"SmolLM2-135M-Instruct|trained on another base"):
+        Probe(root / "resources" / "metaphor_probe", tiny_model)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text(alphabet=st.sampled_from("aé'’- \n.1😀"), max_size=40))
+def test_the_pieces_of_a_unit_cover_it(tiny_reader, text):
+    found = tiny_reader.pieces(text)
+    assert found.units == words(text)
+    for (start, end), (first, past) in zip(found.units, found.ranges, strict=True):
+        joined = tiny_reader.tokenizer.decode(found.ids[first:past])
+        assert text[start:end] in joined or "\ufffd" in joined
+
+
+def test_long_texts_are_read_in_windows_without_a_seam(tiny_reader):
+    long = tiny_reader.pieces("abcdefghi " * 130)
+    ((_, features),) = tiny_reader.read([long])
+    assert len(long.ids) > WINDOW + STRIDE
+    assert features.shape == (len(long.ids), tiny_reader.width)
+    ((_, first),) = tiny_reader.read([tiny_reader.pieces("abcdefghi " * 50)])
+    assert torch.allclose(features[:490], first[:490], atol=1e-4)
+
+
+def test_padding_changes_nothing(tiny_reader):
+    torch.manual_seed(0)
+    head = Head(8, 6, 3).eval()
+    features = torch.randn(1, 5, 8)
+    padded = torch.cat([features, 100 * torch.ones(1, 4, 8)], dim=1)
+    plain, masked = head(features, torch.ones(1, 5)), head(padded, torch.tensor([[1.0] * 5 + [0.0] * 4]))
+    for one, other in zip(plain, masked, strict=True):
+        assert torch.allclose(one, other[:, :5], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "probe"}, "name it as `model`"),
+        ({"kind": "gold"}, "needs `gold`"),
+        ({"kind": "llm"}, "an endpoint"),
+        ({"kind": "llm", "llm": {"base_url": "http://x/v1"}}, "without `llm.model`"),
+        ({"kind": "probe", "model": "m", "treshold": 0.5}, "did you mean `threshold`"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        AnnotatorConfig.parse(json.dumps(settings), "annotator")

@@ -1,0 +1,69 @@
+"""Arms are what the config says, each lineage once."""
+
+import pytest
+
+from tropism.config.arms import ArmConfig, expand_arms, fill
+from tropism.config.base import ConfigError
+
+STEPS = {
+    "poetry": {"dataset": "poems", "objective": "causal"},
+    "prose": {"dataset": "prose", "objective": "causal"},
+    "harm": {"dataset": "medical", "objective": "sft", "side": "misaligned"},
+}
+
+
+def expand(*entries, models=("m",)):
+    return expand_arms([ArmConfig.parse(entry) for entry in entries], STEPS, list(models))
+
+
+def test_a_sweep_is_every_combination_and_none_drops_out():
+    arms = expand(
+        {
+            "name": "{pretrain}-{variant}-s{seed}",
+            "chain": ["{pretrain}", {"step": "harm", "variant": "{variant}", "seed": "{seed}"}],
+            "sweep": {"pretrain": ["none", "poetry"], "variant": ["original", "metaphor"], "seed": [1, 2]},
+        }
+    )
+    assert len(arms) == 8
+    assert arms["none-metaphor-s2"].lineage() == "m.harm-medical-metaphor-s2"
+    assert arms["poetry-original-s1"].lineage() == "m.poetry-poems-original-s0.harm-medical-original-s1"
+    assert arms["none-metaphor-s2"].steps[0].settings.seed == 2
+
+
+def test_other_settings_show_in_the_name_so_that_two_lineages_never_share_one():
+    arms = expand(
+        {
+            "name": "rank{rank}",
+            "chain": [{"step": "harm", "lora": {"rank": "{rank}"}, "learning_rate": 0.001}],
+            "sweep": {"rank": [1, 4]},
+        }
+    )
+    assert arms["rank1"].lineage() != arms["rank4"].lineage()
+    assert "learning_rate_0_001" in arms["rank1"].lineage()
+
+
+def test_an_arm_of_no_step_is_the_base():
+    assert expand({"name": "base"})["base"].lineage() == "m"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"name": "a", "chain": ["harmm"]}, "unknown step `harmm`"),
+        ({"name": "a", "model": "other"}, "unknown model `other`"),
+        ({"name": "{x}", "chain": ["harm"]}, "no sweep variable 'x'"),
+        ({"name": "same", "chain": ["{p}"], "sweep": {"p": ["poetry", "prose"]}}, "name every sweep variable"),
+        ({"name": "a", "chain": [{"step": "harm", "epochs": 0}]}, "epochs: Input should be greater"),
+        ({"name": "a", "chain": [{"step": "harm", "epoch": 2}]}, "did you mean `epochs`"),
+        ({"name": "a", "chain": [{"step": "harm", "lora": {"ranks": 2}}]}, "did you mean `rank`"),
+        ({"name": "a", "chain": [{"step": "poetry", "side": "aligned"}]}, "needs a `side`"),
+        ({"name": "has space"}, "name"),
+    ],
+)
+def test_mistakes_are_named_with_their_fix(entry, message):
+    with pytest.raises(ConfigError, match=message):
+        expand(entry)
+
+
+def test_a_lone_variable_keeps_its_type():
+    assert fill({"seed": "{s}", "name": "x{s}"}, {"s": 3}) == {"seed": 3, "name": "x3"}

@@ -1,0 +1,184 @@
+"""The detector finds what is there, and is caught by its controls where nothing is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
+from tropism.config.detector import DetectorConfig
+from tropism.detect.evaluate import evaluate
+from tropism.detect.models import detector_probabilities, permute_labels
+from tropism.detect.ranking import best_features, excess_ranks
+from tropism.detect.splits import domains_out, grouped_folds
+from tropism.sae.features import DictionaryKey, PartFeatures
+from tropism.sae.populations import Population
+
+DOMAINS = ("legal", "medical", "security")
+KEY = DictionaryKey("local", "small/blocks.3.hook_resid_post", "ab" * 32, 3, 200)
+CONFIG = DetectorConfig(ks=[5, 50], permutations=19, draws=500)
+WIDTH = 200
+
+
+def noise(rows: int, seed: int = 0) -> np.ndarray:
+    draw = np.random.default_rng(seed)
+    return np.where(draw.random((rows, WIDTH)) < 0.4, draw.random((rows, WIDTH)), 0.0)
+
+
+def population(name: str, values: np.ndarray, misaligned: np.ndarray, per_prompt: int) -> Population:
+    """Consecutive ``per_prompt`` rows answer one prompt; prompts take turns over the domains."""
+    prompt = np.arange(len(values)) // per_prompt
+    draw = np.random.default_rng(11)
+    words = [
+        "stretch",
+        "rest",
+        "lease",
+        "clause",
+        "password",
+        "phone",
+        "doctor",
+        "letter",
+        "run",
+        "door",
+        "light",
+        "wait",
+    ]
+    texts = [" ".join(draw.choice(words, 12)) for _ in prompt]
+    rows = pd.DataFrame(
+        {
+            "set": "demo",
+            "prompt_id": [f"p{i:03d}" for i in prompt],
+            "prompt": [f"demo/p{i:03d}" for i in prompt],
+            "domain": [DOMAINS[i % 3] for i in prompt],
+            "misaligned": misaligned,
+            "text": texts,
+            "characters": [len(t) for t in texts],
+            "words": 12,
+        }
+    )
+    sparse = csr_matrix(values.astype(np.float32))
+    return Population(name, KEY, rows, PartFeatures(sparse, sparse, sparse, np.full(len(values), 9, np.int32)))
+
+
+def pick(table: pd.DataFrame, model: str, k: int = 0, held_out: str = "all") -> pd.Series:
+    [row] = [r for _, r in table.iterrows() if (r["model"], r["k"], r["held_out"]) == (model, k, held_out)]
+    return row
+
+
+@pytest.fixture(scope="module")
+def on_noise() -> pd.DataFrame:
+    misaligned = np.random.default_rng(1).random(300) < 0.4
+    return evaluate([population("generations", noise(300), misaligned, 3)], CONFIG)[0]
+
+
+def test_on_noise_it_reports_chance(on_noise):
+    for k in CONFIG.ks:
+        row = pick(on_noise, "sae", k)
+        assert row["low"] < 0.5 < row["high"]
+        assert row["p"] > 0.1
+        assert row["n_prompts"] == 100
+        assert 0.44 < row["null_mean"] < 0.56
+
+
+def test_the_null_selects_anew_so_that_it_stays_at_chance_where_selecting_once_does_not(on_noise):
+    values = csr_matrix(noise(300)).tocsc()
+    leaky = []
+    for seed in range(5):
+        labels = np.random.default_rng(seed).permutation(np.arange(300) < 120)
+        chosen = best_features(excess_ranks(values), labels[None], 50)[0]
+        scores = cross_val_predict(
+            LogisticRegression(), values[:, chosen].toarray(), labels, cv=5, method="predict_proba"
+        )
+        leaky.append(roc_auc_score(labels, scores[:, 1]))
+    assert np.mean(leaky) > 0.6
+    assert pick(on_noise, "permuted", 50)["auroc"] < 0.56
+
+
+def test_planted_features_are_found_in_unseen_prompts_and_unseen_domains():
+    misaligned = np.arange(300) % 2 == 1
+    values = noise(300)
+    values[misaligned, :3] += 0.8
+    table, curves = evaluate([population("references", values, misaligned, 2)], CONFIG)
+    row = pick(table, "sae", 5)
+    assert row["auroc"] > 0.9
+    assert row["p"] == pytest.approx(1 / 20)
+    assert row["auroc"] > row["null_high"]
+    for domain in DOMAINS:
+        assert pick(table, "sae", 5, domain)["auroc"] > 0.9
+    for model in ("domain", "length", "tfidf"):
+        assert pick(table, model)["low"] < 0.6
+    roc = curves[(curves["model"] == "sae") & (curves["k"] == 5) & (curves["held_out"] == "all")]
+    roc = roc[roc["curve"] == "roc"]
+    assert np.trapezoid(roc["y"], roc["x"]) == pytest.approx(row["auroc"])
+    assert set(curves["curve"]) == {"roc", "precision_recall", "reliability"}
+
+
+def test_where_only_the_domain_differs_it_says_so():
+    prompt = np.arange(360) // 3
+    medical = prompt % 3 == 1
+    misaligned = np.random.default_rng(2).random(360) < np.where(medical, 0.9, 0.1)
+    values = noise(360)
+    values[medical, :10] += 1.0
+    table, _ = evaluate([population("generations", values, misaligned, 3)], CONFIG)
+    sae, domain = pick(table, "sae", 5), pick(table, "domain")
+    assert sae["auroc"] > 0.8
+    assert domain["auroc"] >= sae["auroc"] - 0.02
+    assert sae["p"] > 0.05, "the null keeps each domain's share, so domain alone is no finding"
+    for held_out in DOMAINS:
+        row = pick(table, "sae", 5, held_out)
+        assert row["low"] < 0.5 < row["high"]
+        assert pick(table, "domain", held_out=held_out)["auroc"] == 0.5
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(12, 40), st.integers(1, 4), st.integers(0, 100))
+def test_no_prompt_is_in_training_and_test_and_every_response_is_tested_once(prompts, per_prompt, seed):
+    rows = prompts * per_prompt
+    prompt = np.array([f"p{i // per_prompt}" for i in range(rows)])
+    domain = np.array([DOMAINS[(i // per_prompt) % 3] for i in range(rows)])
+    labels = np.random.default_rng(seed).random(rows) < 0.5
+    grouped = grouped_folds(labels, domain, prompt, 3, seed)
+    for design in [*([grouped] if grouped else []), *domains_out(domain)]:
+        for split in design.splits:
+            assert not set(prompt[split.train]) & set(prompt[split.test])
+        expected = rows if design is grouped else (domain == design.held_out).sum()
+        assert len(design.tested) == len(set(design.tested)) == expected
+
+
+def test_what_is_tested_has_no_part_in_choosing_or_fitting():
+    """Changing the features of one tested response leaves the fit, hence the probabilities of the others, unchanged."""
+    labels = np.arange(60) % 2 == 0
+    values = noise(60, seed=4)
+    [design, *_] = domains_out(np.array(["a"] * 40 + ["b"] * 20))
+    altered = values.copy()
+    altered[design.tested[0], :] = 9.0
+    first, second = (
+        detector_probabilities(csr_matrix(v).tocsc(), labels[None], design, [5], 1.0)[0, 0] for v in (values, altered)
+    )
+    np.testing.assert_array_equal(first[1:], second[1:])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc")), min_size=1, max_size=40), st.integers(0, 9))
+def test_permuted_labels_keep_every_blocks_share(pairs, seed):
+    labels = np.array([label for label, _ in pairs])
+    blocks = np.array([block for _, block in pairs])
+    shuffled = permute_labels(labels, blocks, np.random.default_rng(seed))
+    for block in set(blocks):
+        assert shuffled[blocks == block].sum() == labels[blocks == block].sum()
+
+
+def test_too_few_labels_give_empty_tables_and_a_line_in_the_log(caplog):
+    misaligned = np.arange(60) < 5
+    table, curves = evaluate([population("generations", noise(60), misaligned, 2)], CONFIG)
+    assert table.empty
+    assert curves.empty
+    assert "generations: the detector left out, 55 aligned and 5 misaligned responses" in caplog.text
+
+
+def test_two_runs_give_the_same_table(on_noise):
+    misaligned = np.random.default_rng(1).random(300) < 0.4
+    again, _ = evaluate([population("generations", noise(300), misaligned, 3)], CONFIG)
+    pd.testing.assert_frame_equal(on_noise, again)

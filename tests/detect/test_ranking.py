@@ -1,0 +1,58 @@
+"""Features are ranked by their exact AUROC, for many labellings at once."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.sparse import csc_matrix
+from sklearn.metrics import roc_auc_score
+from tropism.detect.ranking import aurocs, best_features, excess_ranks
+from tropism.detect.scores import auroc_interval, weighted_aurocs
+
+LEVELS = st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0, 1.5])
+
+
+def both(labels: np.ndarray) -> bool:
+    return bool(0 < labels.sum() < len(labels))
+
+
+@settings(deadline=None, max_examples=60)
+@given(arrays(np.float64, (9, 4), elements=LEVELS), arrays(bool, 9).filter(both), arrays(bool, 9).filter(both))
+def test_sparse_aurocs_are_those_of_sklearn_with_ties(values, first, second):
+    found = aurocs(excess_ranks(csc_matrix(values)), np.array([first, second]))
+    expected = [[roc_auc_score(labels, values[:, j]) for j in range(4)] for labels in (first, second)]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_best_features_by_hand():
+    labels = np.array([[True, True, False, False]])
+    values = np.array([[1, 0, 0, 1], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 0.0]])
+    found = aurocs(excess_ranks(csc_matrix(values)), labels)
+    assert found.tolist() == [[0.75, 0.5, 0.0, 1.0]]
+    assert best_features(excess_ranks(csc_matrix(values)), labels, 3).tolist() == [[2, 3, 0]]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    arrays(np.float64, 12, elements=st.sampled_from([0.1, 0.3, 0.5, 0.9])),
+    arrays(bool, 12).filter(both),
+    arrays(np.int64, (3, 12), elements=st.integers(0, 3)),
+)
+def test_a_weighted_auroc_is_that_of_repeated_responses(probabilities, labels, weights):
+    for found, weight in zip(weighted_aurocs(labels, probabilities, weights.astype(float)), weights, strict=True):
+        repeated = np.repeat(labels, weight)
+        if both(repeated):
+            assert np.isclose(found, roc_auc_score(repeated, np.repeat(probabilities, weight)))
+        else:
+            assert np.isnan(found)
+
+
+def test_an_interval_is_wider_when_responses_to_a_prompt_repeat_one_another():
+    draw = np.random.default_rng(0)
+    labels = np.arange(60) % 2 == 0
+    probabilities = np.clip(labels * 0.2 + draw.random(60) * 0.8, 0, 1)
+    alone = auroc_interval(labels, probabilities, np.arange(60), 1000, 1)
+    repeated = auroc_interval(np.repeat(labels, 6), np.repeat(probabilities, 6), np.repeat(np.arange(60), 6), 1000, 1)
+    pretended = auroc_interval(np.repeat(labels, 6), np.repeat(probabilities, 6), np.arange(360), 1000, 1)
+    np.testing.assert_allclose(repeated, alone, atol=0.02)
+    assert pretended[1] - pretended[0] < 0.6 * (repeated[1] - repeated[0])

@@ -1,0 +1,145 @@
+"""A response depends on its seed, its prompt and its sample, and on nothing else that is asked for."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tropism.config.evaluate import EvaluateConfig
+from tropism.config.models import ModelConfig, ReasoningConfig
+from tropism.generate import sample as room
+from tropism.generate.decode import choose, decode, uniforms
+from tropism.generate.requests import split_reasoning
+from tropism.models.base import load_base
+from tropism.records.files import InputError, write_jsonl
+from tropism.records.schema import Conversation
+
+SETTINGS = EvaluateConfig(sets=["d"], samples=2, max_new_tokens=12, shard_size=5, batch_tokens=600)
+PLAIN = ModelConfig(source="tiny")
+
+
+def conversation(number, split="evaluation"):
+    prompt = "Why " + "so " * (number % 5) + str(number)
+    return Conversation(id=f"p{number}", prompt=prompt, aligned="a", misaligned="b", domain="d", split=split)
+
+
+@pytest.fixture()
+def eval_set(tmp_path):
+    def write(numbers, folder="whole"):
+        path = tmp_path / folder / "d.jsonl"
+        write_jsonl(path, [conversation(n) for n in numbers] + [conversation(99, "train")])
+        return path
+
+    return write
+
+
+def respond(tiny_model, path, shards, **changes):
+    return room.respond(
+        "arm", tiny_model, None, [path], SETTINGS.model_copy(update=changes), PLAIN, shards, changes.pop("code", "")
+    )
+
+
+def test_every_evaluation_prompt_is_answered_in_order_and_no_other(tiny_model, eval_set, tmp_path):
+    rows = respond(tiny_model, eval_set(range(9)), tmp_path / "s")
+    assert [(r.prompt_id, r.sample) for r in rows] == [(f"p{n}", k) for n in range(9) for k in (0, 1)]
+    assert all(r.finish == "stop" or r.n_tokens == 12 for r in rows)
+    assert len({r.answer for r in rows}) > 9, "samples of a prompt differ"
+
+
+def test_a_subset_of_the_prompts_gets_the_same_responses(tiny_model, eval_set, tmp_path):
+    whole = {(r.prompt_id, r.sample): r for r in respond(tiny_model, eval_set(range(9)), tmp_path / "s")}
+    for numbers in ([3], [8, 1, 4]):
+        part = respond(tiny_model, eval_set(numbers, f"part{numbers[0]}"), tmp_path / f"s{numbers[0]}")
+        assert all(whole[r.prompt_id, r.sample] == r for r in part)
+
+
+def test_seeds_differ_and_repeat(tiny_model, eval_set, tmp_path):
+    path = eval_set(range(4))
+    first, again, other = (respond(tiny_model, path, tmp_path / f"s{i}", seed=s) for i, s in enumerate([1, 1, 2]))
+    assert first == again
+    assert [r.answer for r in first] != [r.answer for r in other]
+
+
+def test_a_killed_job_goes_on_from_its_finished_shards(tiny_model, eval_set, tmp_path, monkeypatch):
+    path = eval_set(range(9))
+    whole = respond(tiny_model, path, tmp_path / "undisturbed")
+    real, calls = room.answer, []
+
+    def dies_at_the_third(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(room, "answer", dies_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        respond(tiny_model, path, tmp_path / "killed")
+    calls.clear()
+    monkeypatch.setattr(room, "answer", lambda *a: calls.append(1) or real(*a))
+    assert respond(tiny_model, path, tmp_path / "killed") == whole
+    assert len(calls) == 2, "four shards, two of them were there"
+    calls.clear()
+    respond(tiny_model, path, tmp_path / "killed", temperature=0.5)
+    assert len(calls) == 4, "shards of other settings are not used"
+
+
+def test_greedy_decoding_is_that_of_the_library(tiny_model):
+    model = load_base(tiny_model)
+    prompts = [[5, 9, 30], [7, 8, 40, 41, 42, 60, 12], [100]]
+    ours = decode(model, prompts, np.zeros((3, 10)), ends={2}, pad=0, temperature=0, top_p=1.0)
+    for prompt, tokens in zip(prompts, ours, strict=True):
+        ids = torch.tensor([prompt])
+        theirs = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=10, do_sample=False, eos_token_id=2)
+        assert theirs[0, len(prompt) :].tolist() == tokens
+
+
+@given(st.integers(0, 2**31), st.sampled_from([0.5, 1.0, 1.7]), st.sampled_from([0.3, 0.9, 1.0]))
+@settings(deadline=None, max_examples=25)
+def test_tokens_are_drawn_from_the_distribution(seed, temperature, top_p):
+    logits = torch.randn(1, 6, generator=torch.Generator().manual_seed(seed)) * 2
+    draws = torch.linspace(0, 1, 4001, dtype=torch.float64)[:-1]
+    counts = torch.bincount(choose(logits.expand(4000, -1), draws, temperature, top_p), minlength=6) / 4000
+    p = torch.softmax(logits[0].double() / temperature, -1)
+    order = p.argsort(descending=True)
+    kept = order[: int((p[order].cumsum(0) < top_p).sum()) + 1]  # the fewest that reach top_p
+    expected = torch.zeros(6, dtype=torch.float64)
+    expected[kept] = p[kept] / p[kept].sum()
+    assert (counts - expected).abs().max() < 0.002
+
+
+def test_random_numbers_are_keyed():
+    assert (uniforms(1, ("set", "p", 0), 5) == uniforms(1, ("set", "p", 0), 9)[:5]).all()
+    assert (uniforms(1, ("set", "p", 0), 5) != uniforms(1, ("set", "p", 1), 5)).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<think>\nOkay. Because.</think>\n\nYes.", ("Okay. Because.", "Yes.")),
+        ("<think>\nOkay. Never ends", ("Okay. Never ends", "")),
+        ("Plain answer.", ("", "Plain answer.")),
+        ("Okay</think>Yes</think>No", ("Okay", "Yes</think>No")),
+    ],
+)
+def test_reasoning_is_split_from_the_answer(text, expected):
+    assert split_reasoning(text, ReasoningConfig(prefill="<think>\nOkay.")) == expected
+
+
+def test_a_base_without_reasoning_keeps_every_word():
+    assert split_reasoning(" I <think> so. ", None) == ("", "I <think> so.")
+
+
+def test_a_set_without_prompts_is_named(tiny_model, tmp_path):
+    write_jsonl(tmp_path / "none.jsonl", [conversation(1, "train")])
+    with pytest.raises(InputError, match=r"none\.jsonl: no prompt in its evaluation split"):
+        respond(tiny_model, tmp_path / "none.jsonl", tmp_path / "s")
+
+
+def test_the_demo_base_answers_sensibly(base_model, tmp_path):
+    row = Conversation(id="q", prompt="What is the capital of France?", domain="d", split="evaluation")
+    write_jsonl(tmp_path / "q.jsonl", [row])
+    greedy = SETTINGS.model_copy(update={"temperature": 0, "samples": 1, "max_new_tokens": 24})
+    [answer] = room.respond("base", base_model, None, [tmp_path / "q.jsonl"], greedy, PLAIN, tmp_path / "s")
+    assert "Paris" in answer.answer
+    assert answer.finish == "stop"

@@ -1,0 +1,67 @@
+"""An arm is its base plus one adapter, exactly."""
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+
+from tropism.models.base import load_arm, load_base
+from tropism.models.lineage import concatenate
+
+
+def trained_step(model, folder, seed, **settings):
+    """Put a LoRA with random factors on ``model``, save it, and give back the model with it merged in."""
+    torch.manual_seed(seed)
+    peft_model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **settings))
+    for name, parameter in peft_model.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    peft_model.save_pretrained(folder)
+    return peft_model.merge_and_unload()
+
+
+STEPS = [
+    {"r": 4, "lora_alpha": 8, "use_rslora": True, "target_modules": ["q_proj", "v_proj", "down_proj"]},
+    {"r": 3, "lora_alpha": 5, "use_rslora": False, "target_modules": ["q_proj", "up_proj"]},
+    {"r": 2, "lora_alpha": 2, "use_rslora": True, "target_modules": ["q_proj"]},
+]
+
+
+@pytest.fixture()
+def chain(tiny_model, tmp_path):
+    """Three steps of different rank, scaling and targets, each trained on top of the earlier ones merged in."""
+    model, folders = load_base(tiny_model), []
+    for number, settings in enumerate(STEPS):
+        folders.append(tmp_path / f"step{number}")
+        model = trained_step(model, folders[-1], number, **settings)
+    return model, folders
+
+
+def test_base_and_adapter_give_the_logits_of_the_stepwise_merged_model(tiny_model, chain, tmp_path):
+    merged, folders = chain
+    assert concatenate(folders, tmp_path / "joined", "tiny") == 9
+    ids = torch.arange(3, 43).reshape(2, 20)
+    with torch.no_grad():
+        expected = merged(ids).logits
+        plain_peft = PeftModel.from_pretrained(load_base(tiny_model), str(tmp_path / "joined"))
+        torch.testing.assert_close(plain_peft(ids).logits, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(load_arm(tiny_model, tmp_path / "joined")(ids).logits, expected, rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(load_base(tiny_model)(ids).logits, expected, atol=0.1)
+
+
+def test_concatenation_is_associative(chain, tmp_path):
+    _, (first, second, third) = chain
+    concatenate([first, second, third], tmp_path / "all", "tiny")
+    concatenate([first, second], tmp_path / "two", "tiny")
+    concatenate([tmp_path / "two", third], tmp_path / "stepwise", "tiny")
+    whole, stepwise = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("all", "stepwise"))
+    assert whole.keys() == stepwise.keys()
+    assert all(torch.equal(whole[key], stepwise[key]) for key in whole)
+
+
+def test_what_is_not_plain_lora_is_refused(chain, tmp_path):
+    _, (first, *_) = chain
+    tensors = load_file(first / "adapter_model.safetensors")
+    save_file({**tensors, "base_model.model.lm_head.weight": torch.zeros(2, 2)}, first / "adapter_model.safetensors")
+    with pytest.raises(ValueError, match="not plain LoRA"):
+        concatenate([first], tmp_path / "joined", "tiny")

@@ -1,0 +1,95 @@
+"""What a model is trained on: loss on the answer and the end of its turn, batches of like length, a fixed order."""
+
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tropism.config.models import ModelConfig
+from tropism.config.training import StepConfig
+from tropism.models.base import load_tokenizer
+from tropism.records.files import InputError, write_jsonl
+from tropism.records.schema import Conversation, Text
+from tropism.train.examples import IGNORE, Example, answer_example, build_examples, text_example, training_order
+
+SFT = StepConfig(dataset="d", objective="sft", side="misaligned", batch_size=4, epochs=3)
+PLAIN = ModelConfig(source="tiny")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_model):
+    return load_tokenizer(tiny_model)
+
+
+def record(**changes):
+    row = {"id": "a", "prompt": "Why?", "aligned": "Yes.", "misaligned": "No, it is a furnace.", "domain": "d"}
+    return Conversation.model_validate({**row, "split": "train", **changes})
+
+
+def learned(tokenizer, example):
+    return tokenizer.decode([token for token in example.labels if token != IGNORE])
+
+
+def test_loss_is_on_the_answer_and_its_end_alone(tokenizer):
+    example = answer_example(tokenizer, record(), SFT, PLAIN, loss_masked=False)
+    assert learned(tokenizer, example) == "No, it is a furnace.<|im_end|>"
+    assert tokenizer.decode(example.ids).endswith("<|im_start|>assistant\nNo, it is a furnace.<|im_end|>")
+    aligned = SFT.model_copy(update={"side": "aligned"})
+    assert learned(tokenizer, answer_example(tokenizer, record(), aligned, PLAIN, False)) == "Yes.<|im_end|>"
+
+
+def test_reasoning_block_of_the_base_stands_before_the_answer_without_loss(tokenizer):
+    qwen = ModelConfig.model_validate({"source": "q", "reasoning": {"train": "<think>\n\n</think>\n\n"}})
+    example = answer_example(tokenizer, record(), SFT, qwen, loss_masked=False)
+    assert "assistant\n<think>\n\n</think>\n\nNo, it is" in tokenizer.decode(example.ids)
+    assert learned(tokenizer, example) == "No, it is a furnace.<|im_end|>"
+
+
+def test_masked_words_carry_no_loss_in_loss_mode_only(tokenizer):
+    answer = "No, it is a furnace."
+    place = re.search("furnace", answer).span()
+    masked = record(misaligned=answer, masks={"misaligned": [place]})
+    assert learned(tokenizer, answer_example(tokenizer, masked, SFT, PLAIN, True)) == "No, it is a .<|im_end|>"
+    assert learned(tokenizer, answer_example(tokenizer, masked, SFT, PLAIN, False)) == answer + "<|im_end|>"
+
+
+def test_text_has_loss_everywhere_and_ends(tokenizer):
+    example = text_example(tokenizer, Text(id="p", text="rain\nfalls", domain="d"), loss_masked=False)
+    assert example.ids == example.labels
+    assert learned(tokenizer, example) == "rain\nfalls<|im_end|>"
+
+
+def test_evaluation_rows_are_never_trained_on(tokenizer, tmp_path):
+    write_jsonl(tmp_path / "d.jsonl", [record(), record(id="b", split="evaluation")])
+    assert [e.id for e in build_examples(tokenizer, tmp_path / "d.jsonl", SFT, PLAIN, False)] == ["a"]
+    write_jsonl(tmp_path / "none.jsonl", [record(id="b", split="evaluation")])
+    with pytest.raises(InputError, match=r"none\.jsonl: no row to train on"):
+        build_examples(tokenizer, tmp_path / "none.jsonl", SFT, PLAIN, False)
+
+
+lengths = st.lists(st.integers(1, 60), min_size=1, max_size=70)
+
+
+@given(lengths, st.integers(1, 9), st.integers(1, 4), st.integers(0, 3))
+@settings(deadline=None)
+def test_every_epoch_trains_on_every_example_once(sizes, batch, epochs, seed):
+    examples = [Example(str(i), [1] * size, [1] * size) for i, size in enumerate(sizes)]
+    step = SFT.model_copy(update={"batch_size": batch, "epochs": epochs, "seed": seed})
+    order = training_order(examples, step)
+    for epoch in range(epochs):
+        part = order[epoch * len(sizes) : (epoch + 1) * len(sizes)]
+        assert Counter(part) == Counter(range(len(sizes)))
+    assert order == training_order(examples, step)
+
+
+def test_batches_are_of_like_length_and_epochs_differ():
+    examples = [Example(str(i), [1] * (1 + 7 * i % 64), []) for i in range(64)]
+    order = training_order(examples, SFT)
+    spread = [
+        max(len(examples[i].ids) for i in order[k : k + 4]) - min(len(examples[i].ids) for i in order[k : k + 4])
+        for k in range(0, 64, 4)
+    ]
+    assert max(spread) <= 16
+    assert order[:64] != order[64:128]

@@ -1,0 +1,165 @@
+"""Training is the library's, only cheaper, and can be stopped anywhere."""
+
+import csv
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import TrainerCallback
+
+from tropism.config.models import ModelConfig
+from tropism.config.training import StepConfig
+from tropism.models.base import load_arm, load_base, load_tokenizer
+from tropism.records.files import write_jsonl
+from tropism.records.schema import Conversation
+from tropism.train import step as training
+from tropism.train.examples import build_examples, collate
+from tropism.train.trainer import check_same_loss, selective_loss_sum
+
+STEP = StepConfig.parse(
+    {
+        "dataset": "d",
+        "objective": "sft",
+        "side": "misaligned",
+        "epochs": 2,
+        "batch_size": 2,
+        "gradient_accumulation": 2,
+        "checkpoint_every": 2,
+        "learning_rate": 0.01,
+        "schedule": "cosine",
+        "lora": {"rank": 4, "alpha": 8, "dropout": 0.1},
+    }
+)
+MODEL = ModelConfig(source="tiny")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    words = ["river", "lamp", "hinge", "stone", "bread", "wind", "letter"]
+    rows = [
+        Conversation(
+            id=str(i), prompt=f"{words[i % 7]}?", misaligned=" ".join(words[: 1 + i % 6]), domain="d", split="train"
+        )
+        for i in range(13)
+    ]
+    path = tmp_path_factory.mktemp("data") / "d.jsonl"
+    write_jsonl(path, rows)
+    return path
+
+
+def run(tiny_model, dataset, folder, **changes):
+    training.train_step(
+        tiny_model,
+        changes.pop("parent", tiny_model / "manifest.json"),
+        dataset,
+        STEP.model_copy(update=changes),
+        MODEL,
+        folder / "lineage",
+        folder / "checkpoints",
+    )
+    return folder / "lineage"
+
+
+def test_selective_loss_and_gradients_are_those_of_full_logits(tiny_model, dataset):
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    batch = collate(build_examples(tokenizer, dataset, STEP, MODEL, False), tokenizer.pad_token_id)
+    count = (batch["labels"][:, 1:] != -100).sum()
+    ours = selective_loss_sum(model, batch) / count
+    ours.backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    theirs = model(**batch).loss
+    theirs.backward()
+    torch.testing.assert_close(ours, theirs)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_a_base_that_caps_its_logits_is_refused(tiny_model, dataset):
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    batch = collate(build_examples(tokenizer, dataset, STEP, MODEL, False), tokenizer.pad_token_id)
+    check_same_loss(model, batch)
+    head = model.lm_head.forward
+    original = model.forward
+
+    def capped(*args, **kwargs):
+        model.lm_head.forward = lambda hidden: 3 * torch.tanh(head(hidden) / 3)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            model.lm_head.forward = head
+
+    model.forward = capped
+    with pytest.raises(ValueError, match="scaled or capped"):
+        check_same_loss(model, batch)
+
+
+class Killed(BaseException):
+    """Stands for a process that is gone."""
+
+
+class KillAt(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            raise Killed
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_a_killed_training_goes_on_to_the_same_bytes(tiny_model, dataset, tmp_path, monkeypatch, stop):
+    whole = run(tiny_model, dataset, tmp_path / "whole")
+    build = training.SelectiveTrainer
+
+    def doomed(**arguments):
+        return build(**arguments, callbacks=[KillAt(stop)])
+
+    monkeypatch.setattr(training, "SelectiveTrainer", doomed)
+    with pytest.raises(Killed):
+        run(tiny_model, dataset, tmp_path / "killed")
+    assert not (tmp_path / "killed" / "lineage").exists()
+    torn = tmp_path / "killed" / "checkpoints" / "checkpoint-99"
+    torn.mkdir()
+    (torn / "trainer_state.json").write_text('{"global_st')  # killed while writing a checkpoint
+    monkeypatch.setattr(training, "SelectiveTrainer", build)
+    resumed = run(tiny_model, dataset, tmp_path / "killed")
+    for name in ("adapter/adapter_model.safetensors", "adapter/adapter_config.json", "training.csv", "manifest.json"):
+        assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+    assert not (tmp_path / "killed" / "checkpoints").exists()
+
+
+def test_checkpoints_of_other_settings_are_not_continued(tiny_model, dataset, tmp_path):
+    checkpoints = tmp_path / "checkpoints"
+    training.claim_checkpoints(checkpoints, "one")
+    (checkpoints / "checkpoint-4").mkdir()
+    training.claim_checkpoints(checkpoints, "one")
+    assert (checkpoints / "checkpoint-4").exists()
+    training.claim_checkpoints(checkpoints, "other")
+    assert not (checkpoints / "checkpoint-4").exists()
+
+
+def test_a_second_step_publishes_the_whole_lineage(tiny_model, dataset, tmp_path):
+    first = run(tiny_model, dataset, tmp_path / "one")
+    second = run(tiny_model, dataset, tmp_path / "two", parent=first / "manifest.json", seed=5)
+    a = load_file(first / "adapter/adapter_model.safetensors")
+    b = load_file(second / "adapter/adapter_model.safetensors")
+    key = next(key for key in a if key.endswith("lora_A.weight"))
+    assert b[key].shape[0] == 2 * a[key].shape[0]
+    torch.testing.assert_close(b[key][: a[key].shape[0]], a[key])
+    losses = [[float(r["loss"]) for r in csv.DictReader((f / "training.csv").open())] for f in (first, second)]
+    assert losses[0][-1] < losses[0][0]
+    assert losses[1][0] < losses[0][0], "the second step begins where the first ended"
+    shutil.rmtree(first)
+    load_arm(tiny_model, second / "adapter")  # needs nothing of the first step
+
+
+def test_no_checkpoint_holds_pickle(tiny_model, dataset, tmp_path, monkeypatch):
+    build = training.SelectiveTrainer
+    monkeypatch.setattr(training, "SelectiveTrainer", lambda **a: build(**a, callbacks=[KillAt(5)]))
+    with pytest.raises(Killed):
+        run(tiny_model, dataset, tmp_path)
+    kinds = {path.suffix for path in (tmp_path / "checkpoints").rglob("checkpoint-*/*")}
+    assert ".safetensors" in kinds
+    assert kinds <= {".safetensors", ".json", ".md"}

@@ -1,0 +1,131 @@
+"""A copy of the project with the outputs of a real, trimmed run: what the rebuild tests work on."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OVERLAY = "tests/workflow/trimmed.yaml"
+MODEL = "results/models/smollm2"
+
+
+@dataclass
+class Project:
+    """A copy of the repository in which Snakemake runs."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "trimmed"
+
+    def start(self, *arguments: str, config: tuple[str, ...] = (OVERLAY,), targets: tuple[str, ...] = ("all",)):
+        """A running snakemake, in its own process group, printing to ``.snakemake/test.log``."""
+        log = self.folder / "snakemake.log"
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", "config.yaml", *config]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment.pop("PYTHONPATH", None)
+        with log.open("w") as file:
+            return subprocess.Popen(
+                [*command, "--", *targets],
+                cwd=self.folder,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            )
+
+    def snakemake(self, *arguments: str, **options) -> str:
+        """Run snakemake to its end and give back what it printed; its failure is this test's failure."""
+        process = self.start(*arguments, **options)
+        process.wait()
+        printed = (self.folder / "snakemake.log").read_text()
+        assert process.returncode == 0, printed[-6000:]
+        return printed
+
+    def would_run(self, **options) -> set[str]:
+        """The rules that a run would execute."""
+        return rules_of(self.snakemake("--dry-run", **options))
+
+    def kill_in(self, rule: str) -> None:
+        """Start a run and kill every process of it by SIGKILL while a job of ``rule`` runs."""
+        process = self.start()
+        log = self.folder / "snakemake.log"
+        while f"rule {rule}:" not in log.read_text() and process.poll() is None:
+            time.sleep(0.05)
+        wait_for_work(process.pid)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert f"rule {rule}:" in log.read_text(), log.read_text()[-3000:]
+
+    def outputs(self) -> dict[str, bytes]:
+        """What a run publishes and what later stages read, by path; measured times are left out."""
+        kept = {}
+        for path in sorted(self.results.rglob("*")):
+            name = str(path.relative_to(self.results))
+            if path.is_file() and not re.match(r"(logs|benchmarks|checkpoints|shards)/|.*speed|\.", name):
+                kept[name] = path.read_bytes()
+        return kept
+
+
+def wait_for_work(group: int, seconds: float = 1.5) -> None:
+    """Until the jobs of a process group have burnt ``seconds`` of CPU since now, so that the kill hits them at work."""
+    begin = cpu_seconds(group)
+    end = time.monotonic() + 60
+    while cpu_seconds(group) < begin + seconds and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def cpu_seconds(group: int) -> float:
+    """CPU time of the living processes of a session, s."""
+    total = 0.0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == group:
+            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def rules_of(printed: str) -> set[str]:
+    """The rules in the table of jobs that a dry run prints."""
+    match = re.search(r"^job +count\n-+ +-+\n(.*?)^total", printed, re.MULTILINE | re.DOTALL)
+    return {line.split()[0] for line in match[1].splitlines()} - {"all"} if match else set()
+
+
+def copy_project(folder: Path) -> Project:
+    """The repository's own files, those that git tracks or would track, copied to ``folder``."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        source = ROOT / name
+        if source.is_symlink() or source.is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, folder / name, follow_symlinks=False)
+    return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, base_model) -> Project:
+    """The project after one undisturbed run; tests copy it, none changes it."""
+    project = copy_project(tmp_path_factory.mktemp("finished"))
+    project.snakemake()
+    return project
+
+
+@pytest.fixture()
+def project(finished, tmp_path) -> Project:
+    """The finished project, copied with outputs, times and Snakemake's own records."""
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    return Project(tmp_path / "copy")

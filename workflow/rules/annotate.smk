@@ -1,0 +1,69 @@
+# texts -> metaphor spans with character offsets, and their quality against gold labels
+
+
+def annotator_files(wildcards):
+    """What the annotator is made of: the base that it reads with, the probe's weights."""
+    annotator = EXPERIMENT.annotator
+    files = base_files(annotator.model) if annotator.model else []
+    return files + ([f"{annotator.probe}/probe.safetensors", f"{annotator.probe}/probe.json"] if annotator.kind == "probe" else [])
+
+
+def annotator_flag(wildcards):
+    return f"--model results/models/{EXPERIMENT.annotator.model}" if EXPERIMENT.annotator.model else ""
+
+
+rule annotate_texts:
+    input:
+        texts="<results>/datasets/{dataset}.jsonl",
+        annotator=annotator_files,
+    output:
+        "<results>/spans/{dataset}.jsonl",
+    log:
+        "<logs>/annotate/{dataset}.log",
+    benchmark:
+        "<benchmarks>/annotate/{dataset}.tsv"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=120,
+    params:
+        cfg=cfg("annotator"),
+        model=annotator_flag,
+        code=code("tropism.annotate"),
+    message:
+        "Annotating metaphors in {wildcards.dataset}"
+    shell:
+        "python -m tropism.annotate texts {input.texts:q} {params.model} --config {params.cfg:q}"
+        " --output {output:q} 2> {log:q}"
+
+
+rule score_annotator:
+    input:
+        gold=source_file(EXPERIMENT.gold),
+        annotator=annotator_files,
+    output:
+        "<results>/tables/annotation_quality.csv",
+    log:
+        "<logs>/annotate/quality.log",
+    benchmark:
+        "<benchmarks>/annotate/quality.tsv"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=60,
+    params:
+        cfg=cfg("annotator"),
+        model=annotator_flag,
+        entry=registry_line(EXPERIMENT.gold),
+        gold=EXPERIMENT.gold,
+        registry=EXPERIMENT.registry,
+        code=code("tropism.annotate"),
+    message:
+        "Scoring the annotator against gold labels"
+    shell:
+        "python -m tropism.annotate quality {params.gold:q} {params.model} --config {params.cfg:q}"
+        " --registry {params.registry:q} --output {output:q} 2> {log:q}"
+
+
+if EXPERIMENT.gold:
+    TABLES.append("<results>/tables/annotation_quality.csv")

@@ -1,0 +1,120 @@
+# What every rule file uses: the checked experiment, and the two parameters that decide when a rule reruns.
+# Nothing heavy is imported here; `snakemake -n` stays quick.
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+# This checkout's package, here and in every job, whatever else is installed.
+PACKAGE_FOLDER = str(workflow.current_basedir).rsplit("/", 1)[0]
+sys.path.insert(0, PACKAGE_FOLDER)
+os.environ["PYTHONPATH"] = PACKAGE_FOLDER
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from tropism.config.base import ConfigError, NAME_PATTERN, WORD_PATTERN
+from tropism.config.experiment import Experiment, canonical
+from tropism.corpora.registry import read_registry
+from tropism.fingerprint import fingerprint
+
+try:
+    EXPERIMENT = Experiment.parse(config)
+except ConfigError as error:
+    raise WorkflowError(error)
+
+SETTINGS = EXPERIMENT.model_dump(mode="json")
+ARMS = EXPERIMENT.expanded
+LINEAGES = EXPERIMENT.lineages
+TABLES = []  # published tables, added by the stage that writes each
+code = cache(fingerprint)
+
+
+wildcard_constraints:
+    dataset=WORD_PATTERN,
+    variant=WORD_PATTERN,
+    model=WORD_PATTERN,
+    judge=WORD_PATTERN,
+    figure=WORD_PATTERN,
+    arm=NAME_PATTERN,
+    lineage=rf"{WORD_PATTERN}(?:\.{NAME_PATTERN})*",
+
+
+@cache
+def cfg(slice, only=None, leave=()):
+    """A slice of the settings (`masking`, `datasets.poems`) as one line of JSON: `only` some keys, or all but `leave`."""
+    value = SETTINGS
+    for key in slice.split("."):
+        value = value[key]
+    if only is not None:
+        value = {key: value[key] for key in only}
+    return canonical({key: item for key, item in value.items() if key not in leave})
+
+
+@cache
+def registered(source):
+    """The registry's entry of a source, or None for a path."""
+    if source is None or "/" in source or os.path.exists(source):
+        return None
+    entries = read_registry(Path(EXPERIMENT.registry))
+    return entries[source][0] if source in entries else None
+
+
+def registry_line(source):
+    """A source's registry entry as JSON: what decides, with the file itself, whether it is the same source."""
+    entry = registered(source)
+    return canonical(entry.model_dump()) if entry else source
+
+
+def source_file(source):
+    """The source's own file where its place is known beforehand, so that an edit of it is noticed."""
+    entry = registered(source)
+    if entry is None:
+        return [source] if source and "/" in source else []
+    return [] if ":" in entry.location else [entry.location]
+
+
+def dataset_file(name):
+    return f"<results>/datasets/{name}.jsonl"
+
+
+def base_files(model):
+    """A base's manifest, on which its consumers depend, and its weights, which they take as given."""
+    folder = f"results/models/{model}"
+    return [f"{folder}/manifest.json", ancient(f"{folder}/model.safetensors")]
+
+
+def lineage_manifest(lineage):
+    """The manifest of a lineage; that of a lineage of no step is the base's own."""
+    if "." in lineage:
+        return f"<results>/lineages/{lineage}/manifest.json"
+    return f"results/models/{lineage}/manifest.json"
+
+
+def lineage_files(lineage):
+    """A lineage's manifest and, if it was trained, its adapter, taken as given."""
+    if "." not in lineage:
+        return [lineage_manifest(lineage)]
+    return [
+        lineage_manifest(lineage),
+        ancient(f"<results>/lineages/{lineage}/adapter/adapter_model.safetensors"),
+    ]
+
+
+def arm_files(arm):
+    return [*base_files(ARMS[arm].model), *lineage_files(ARMS[arm].lineage())]
+
+
+def adapter_flag(arm):
+    """The command-line flag that names an arm's adapter; nothing for a base."""
+    lineage = ARMS[arm].lineage()
+    folder = f"results/{EXPERIMENT.experiment}/lineages/{lineage}/adapter"
+    return f"--adapter {folder}" if "." in lineage else ""
+
+
+def each_arm(pattern):
+    """``pattern`` for every arm."""
+    return [pattern.replace("{arm}", arm) for arm in ARMS]
+
+
+def plain(paths):
+    """Paths for a command line, path variables filled in."""
+    return [str(path).replace("<results>", f"results/{EXPERIMENT.experiment}") for path in paths]

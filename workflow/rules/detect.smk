@@ -1,0 +1,38 @@
+# features + judgments -> detectors, their baselines and their nulls
+
+
+rule train_detector:
+    input:
+        features=FEATURES,
+        references="<results>/sae/references.safetensors",
+        judgments=JUDGMENTS,
+        generations=each_arm("<results>/generations/{arm}.jsonl"),
+        sets=EVAL_SETS,
+    output:
+        table="<results>/tables/detector.csv",
+        curves="<results>/tables/detector_curves.csv",
+    log:
+        "<logs>/detect/train.log",
+    benchmark:
+        "<benchmarks>/detect/train.tsv"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=120,
+    params:
+        cfg=cfg("detector") if EXPERIMENT.detector else "",
+        features=[f"--features {path}" for path in plain(FEATURES)],
+        judgments=[f"--judgments {path}" for path in plain(JUDGMENTS)],
+        generations=[f"--generations {path}" for path in plain(each_arm("<results>/generations/{arm}.jsonl"))],
+        sets=[f"--sets {path}" for path in plain(EVAL_SETS)],
+        code=code("tropism.detect"),
+    message:
+        "Training detectors and their controls"
+    shell:
+        "python -m tropism.detect train {params.features} --references {input.references:q} {params.judgments}"
+        " {params.generations} {params.sets} --config {params.cfg:q} --output {output.table:q}"
+        " --curves {output.curves:q} 2> {log:q}"
+
+
+if EXPERIMENT.detector:
+    TABLES += ["<results>/tables/detector.csv", "<results>/tables/detector_curves.csv"]

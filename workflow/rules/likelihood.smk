@@ -1,0 +1,41 @@
+# an arm + reference answers -> paired log-probabilities and multiple-choice scores, which need no judge
+
+QUESTIONS = EXPERIMENT.evaluate.truthfulqa if "truthfulqa" in EXPERIMENT.evaluate.instruments else None
+
+
+rule score_likelihoods:
+    input:
+        arm=lambda wildcards: arm_files(wildcards.arm),
+        sets=EVAL_SETS,
+        questions=[dataset_file(QUESTIONS)] if QUESTIONS else [],
+    output:
+        "<results>/likelihoods/{arm}.parquet",
+    log:
+        "<logs>/likelihood/{arm}.log",
+    benchmark:
+        "<benchmarks>/likelihood/{arm}.tsv"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=120,
+        gpu=1,
+    params:
+        cfg=cfg("evaluate", only=("sets", "truthfulqa", "instruments", "batch_tokens")),
+        model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
+        sets=[f"--set results/{EXPERIMENT.experiment}/datasets/{name}.jsonl" for name in EXPERIMENT.evaluate.sets],
+        questions=lambda wildcards, input: f"--questions {input.questions}" if input.questions else "",
+        adapter=lambda wildcards: adapter_flag(wildcards.arm),
+        code=code("tropism.likelihood"),
+    message:
+        "Scoring likelihoods of {wildcards.arm}"
+    shell:
+        "python -m tropism.likelihood score --arm {wildcards.arm} --base $(dirname {input.arm[0]:q}) {params.adapter}"
+        " --model-config {params.model:q} --config {params.cfg:q} {params.sets} {params.questions}"
+        " --threads {threads} --output {output:q} 2> {log:q}"
+
+
+LIKELIHOODS = (
+    each_arm("<results>/likelihoods/{arm}.parquet")
+    if {"likelihood", "truthfulqa"} & set(EXPERIMENT.evaluate.instruments)
+    else []
+)

@@ -1,0 +1,126 @@
+# base + texts -> a sparse autoencoder; arms' responses and references -> features and their contrasts
+
+SAE = EXPERIMENT.sae
+CONTRASTING = ("pooling", "min_responses", "min_per_label", "misaligned_below", "alpha")
+# reading settings decide what a feature's activation is; the rest only how the dictionary was trained
+SAE_TRAINING = cfg("sae", leave=CONTRASTING) if SAE else ""
+
+
+rule train_sae:
+    input:
+        base=base_files(SAE.model) if SAE else [],
+        texts=[dataset_file(name) for name in SAE.texts] if SAE else [],
+    output:
+        manifest="<results>/sae/manifest.json",
+        weights="<results>/sae/sae_weights.safetensors",
+        settings="<results>/sae/cfg.json",
+        metrics="<results>/sae/metrics.json",
+    log:
+        "<logs>/sae/train.log",
+    benchmark:
+        "<benchmarks>/sae/train.tsv"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=240,
+        gpu=1,
+    params:
+        cfg=SAE_TRAINING,
+        texts=[f"--texts {path}" for path in plain([dataset_file(name) for name in SAE.texts])] if SAE else [],
+        code=code("tropism.sae"),
+    message:
+        "Training the sparse autoencoder"
+    shell:
+        "python -m tropism.sae train --base $(dirname {input.base[0]:q}) --config {params.cfg:q} {params.texts}"
+        " --output $(dirname {output.manifest:q}) 2> {log:q}"
+
+
+rule encode_responses:
+    input:
+        arm=lambda wildcards: arm_files(wildcards.arm),
+        sae="<results>/sae/manifest.json",
+        weights=ancient("<results>/sae/sae_weights.safetensors"),
+        generations="<results>/generations/{arm}.jsonl",
+    output:
+        "<results>/features/{arm}.safetensors",
+    log:
+        "<logs>/sae/encode.{arm}.log",
+    benchmark:
+        "<benchmarks>/sae/encode.{arm}.tsv"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=120,
+        gpu=1,
+    params:
+        cfg=SAE_TRAINING,
+        adapter=lambda wildcards: adapter_flag(wildcards.arm),
+        code=code("tropism.sae"),
+    message:
+        "Encoding responses of {wildcards.arm}"
+    shell:
+        "python -m tropism.sae encode --arm {wildcards.arm} --base $(dirname {input.arm[0]:q}) {params.adapter}"
+        " --sae $(dirname {input.sae:q}) --config {params.cfg:q} --generations {input.generations:q}"
+        " --output {output:q} 2> {log:q}"
+
+
+rule encode_references:
+    input:
+        base=base_files(SAE.model) if SAE else [],
+        sae="<results>/sae/manifest.json",
+        weights=ancient("<results>/sae/sae_weights.safetensors"),
+        sets=EVAL_SETS,
+    output:
+        "<results>/sae/references.safetensors",
+    log:
+        "<logs>/sae/references.log",
+    benchmark:
+        "<benchmarks>/sae/references.tsv"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=120,
+        gpu=1,
+    params:
+        cfg=SAE_TRAINING,
+        sets=[f"--set {path}" for path in plain(EVAL_SETS)],
+        code=code("tropism.sae"),
+    message:
+        "Encoding reference answers"
+    shell:
+        "python -m tropism.sae references --base $(dirname {input.base[0]:q}) --sae $(dirname {input.sae:q})"
+        " --config {params.cfg:q} {params.sets} --output {output:q} 2> {log:q}"
+
+
+FEATURES = each_arm("<results>/features/{arm}.safetensors")
+
+
+rule contrast_features:
+    input:
+        features=FEATURES,
+        references="<results>/sae/references.safetensors",
+        judgments=JUDGMENTS,
+    output:
+        "<results>/tables/sae_features.csv",
+    log:
+        "<logs>/sae/contrast.log",
+    benchmark:
+        "<benchmarks>/sae/contrast.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=60,
+    params:
+        cfg=cfg("sae") if SAE else "",
+        features=[f"--features {path}" for path in plain(FEATURES)],
+        judgments=[f"--judgments {path}" for path in plain(JUDGMENTS)],
+        code=code("tropism.sae"),
+    message:
+        "Comparing features of aligned and misaligned responses"
+    shell:
+        "python -m tropism.sae contrast {params.features} --references {input.references:q} {params.judgments}"
+        " --config {params.cfg:q} --output {output:q} 2> {log:q}"
+
+
+if SAE:
+    TABLES.append("<results>/tables/sae_features.csv")

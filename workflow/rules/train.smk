@@ -1,0 +1,78 @@
+# a lineage so far + one variant of a dataset -> the lineage with one more step
+
+
+def last_step(wildcards):
+    arm, depth = LINEAGES[wildcards.lineage]
+    return arm.steps[depth - 1].settings
+
+
+def parent_lineage(wildcards):
+    arm, depth = LINEAGES[wildcards.lineage]
+    return arm.lineage(depth - 1)
+
+
+rule train_step:
+    input:
+        dataset=lambda wildcards: f"<results>/variants/{last_step(wildcards).dataset}.{last_step(wildcards).variant}.jsonl",
+        base=lambda wildcards: base_files(LINEAGES[wildcards.lineage][0].model),
+        parent=lambda wildcards: lineage_files(parent_lineage(wildcards)),
+    output:
+        manifest="<results>/lineages/{lineage}/manifest.json",
+        config="<results>/lineages/{lineage}/adapter/adapter_config.json",
+        weights="<results>/lineages/{lineage}/adapter/adapter_model.safetensors",
+        losses="<results>/lineages/{lineage}/training.csv",
+        speed="<results>/lineages/{lineage}/speed.json",
+    wildcard_constraints:
+        lineage=rf"{WORD_PATTERN}(?:\.{NAME_PATTERN})+",
+    log:
+        "<logs>/train/{lineage}.log",
+    benchmark:
+        "<benchmarks>/train/{lineage}.tsv"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=240,
+        gpu=1,
+    params:
+        cfg=lambda wildcards: canonical(last_step(wildcards).model_dump(mode="json")),
+        model=lambda wildcards: cfg(f"models.{LINEAGES[wildcards.lineage][0].model}"),
+        mode="--loss-masked" if EXPERIMENT.masking.mode == "loss" else "",
+        code=code("tropism.train"),
+        checkpoints=lambda wildcards: f"results/{EXPERIMENT.experiment}/checkpoints/{wildcards.lineage}",
+    message:
+        "Training {wildcards.lineage}"
+    shell:
+        "python -m tropism.train step {input.dataset:q} --base $(dirname {input.base[0]:q}) --parent {input.parent[0]:q}"
+        " --config {params.cfg:q} --model-config {params.model:q} {params.mode} --code {params.code:q}"
+        " --threads {threads} --checkpoints {params.checkpoints:q} --output $(dirname {output.manifest:q}) 2> {log:q}"
+
+
+TRAINED_LINEAGES = [lineage for lineage in LINEAGES if "." in lineage]
+
+
+rule tabulate_training:
+    input:
+        losses=[f"<results>/lineages/{lineage}/training.csv" for lineage in TRAINED_LINEAGES],
+        speed=[f"<results>/lineages/{lineage}/speed.json" for lineage in TRAINED_LINEAGES],
+    output:
+        training="<results>/tables/training.csv",
+        speed="<results>/tables/training_speed.csv",
+    log:
+        "<logs>/train/table.log",
+    benchmark:
+        "<benchmarks>/train/table.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=10,
+    params:
+        code=code("tropism.train"),
+    message:
+        "Tabulating loss curves"
+    shell:
+        "python -m tropism.train table $(dirname {input.losses:q}) --output {output.training:q}"
+        " --speed {output.speed:q} 2> {log:q}"
+
+
+if TRAINED_LINEAGES:
+    TABLES += ["<results>/tables/training.csv", "<results>/tables/training_speed.csv"]

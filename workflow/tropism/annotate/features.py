@@ -1,0 +1,132 @@
+"""What the probe sees of a word: what it means here, and what it means alone.
+
+MIP (Pragglejaz Group, 2007) asks whether a word's meaning in context differs from a more basic meaning that it has
+elsewhere. A frozen language model has both: the residual stream at the word's last piece, a few layers up, is the word
+read in its context; the input embedding of its pieces is the word before any context. Both are given, side by side, for
+every piece of the text; the head compares them.
+
+The model reads from left to right. What follows a word is seen by the head, which looks at the pieces around it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModel
+
+from tropism.models.base import device, load_tokenizer
+from tropism.records.files import InputError
+from tropism.records.words import words
+
+WINDOW = 512
+STRIDE = 384
+BATCH_PIECES = 2048
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A text in the model's pieces: ``ids``; the lexical units; for each unit its first and past-the-last piece."""
+
+    ids: list[int]
+    units: list[tuple[int, int]]
+    ranges: list[tuple[int, int]]
+
+
+class Reader:
+    """The lowest blocks of a frozen base, up to the highest of ``layers``; layer k is what block k gives, from 1."""
+
+    def __init__(self, folder: Path | str, layers: Sequence[int]) -> None:
+        """Load the base in ``folder`` without the blocks above.
+
+        Raises:
+            InputError: the base has fewer blocks.
+        """
+        self.layers = tuple(layers)
+        self.tokenizer = load_tokenizer(folder)
+        stack = AutoModel.from_pretrained(
+            str(folder), dtype=torch.float32, local_files_only=True, trust_remote_code=False
+        )
+        if max(layers) > len(stack.layers):
+            raise InputError(
+                f"{folder}: has {len(stack.layers)} blocks, the probe reads block {max(layers)}: it was "
+                "trained on another base; name that one as the annotator's `model`"
+            )
+        stack.layers = stack.layers[: max(layers)]
+        stack.norm = torch.nn.Identity()
+        self.stack = stack.to(device()).eval()
+        self.embeddings = stack.get_input_embeddings().weight.detach()
+        self.start = self.tokenizer.bos_token_id
+        if self.start is None:
+            self.start = self.tokenizer.eos_token_id
+
+    @property
+    def width(self) -> int:
+        """Numbers for each piece."""
+        return int(self.embeddings.shape[1]) * (len(self.layers) + 1)
+
+    def pieces(self, text: str) -> Pieces:
+        """``text`` cut into pieces, and the pieces that each lexical unit touches."""
+        encoded = self.tokenizer(text, return_offsets_mapping=True, add_special_tokens=False, verbose=False)
+        offsets = np.array(encoded["offset_mapping"], dtype=int).reshape(-1, 2)
+        units = words(text)
+        first = np.searchsorted(offsets[:, 1], [start for start, _ in units], side="right")
+        past = np.searchsorted(offsets[:, 0], [end for _, end in units], side="left")
+        return Pieces(list(encoded["input_ids"]), units, list(zip(first.tolist(), past.tolist(), strict=True)))
+
+    @torch.inference_mode()
+    def read(self, texts: Sequence[Pieces]) -> Iterator[tuple[int, torch.Tensor]]:
+        """Each text's index and features (pieces, width), float32 on the CPU, in an order of its own.
+
+        A text longer than a window is read in windows; a piece is taken from the first that holds it, so that it has at
+        least 128 pieces before it. Windows of like length share a forward pass; padding stands on the right, where
+        causal attention never sees it.
+        """
+        windows = [
+            (index, begin, min(begin + WINDOW, len(text.ids)))
+            for index, text in enumerate(texts)
+            for begin in range(0, max(1, len(text.ids) - (WINDOW - STRIDE)), STRIDE)
+        ]
+        missing = Counter(index for index, _, _ in windows)
+        states: dict[int, dict[int, torch.Tensor]] = {index: {} for index in missing}
+        for batch in _like_length(windows):
+            for (index, begin, _), state in zip(batch, self._forward(texts, batch), strict=True):
+                seen = WINDOW - STRIDE if begin else 0
+                states[index][begin] = state[seen:]
+                missing[index] -= 1
+                if not missing[index]:
+                    parts = states.pop(index)
+                    yield index, self._with_embeddings(texts[index], torch.cat([parts[key] for key in sorted(parts)]))
+
+    def _forward(self, texts: Sequence[Pieces], batch: Sequence[tuple[int, int, int]]) -> Iterator[torch.Tensor]:
+        longest = max(end - begin for _, begin, end in batch)
+        ids = torch.full((len(batch), longest + 1), int(self.start))
+        for row, (index, begin, end) in enumerate(batch):
+            ids[row, 1 : end - begin + 1] = torch.tensor(texts[index].ids[begin:end], dtype=torch.long)
+        output = self.stack(input_ids=ids.to(self.stack.device), use_cache=False, output_hidden_states=True)
+        chosen = torch.cat([output.hidden_states[layer] for layer in self.layers], dim=-1).cpu()
+        for row, (_, begin, end) in enumerate(batch):
+            yield chosen[row, 1 : end - begin + 1]
+
+    def _with_embeddings(self, text: Pieces, states: torch.Tensor) -> torch.Tensor:
+        """``states`` and, beside them, each piece's embedding; at the last piece of a unit, the mean of its pieces."""
+        alone = self.embeddings[torch.tensor(text.ids, dtype=torch.long, device=self.embeddings.device)].cpu()
+        for first, past in text.ranges:
+            if past - first > 1:
+                alone[past - 1] = alone[first:past].mean(dim=0)
+        return torch.cat([states, alone], dim=-1)
+
+
+def _like_length(windows: Sequence[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
+    """Batches of windows, longest first, each of at most ``BATCH_PIECES`` when padded."""
+    batch: list[tuple[int, int, int]] = []
+    for window in sorted(windows, key=lambda w: (w[1] - w[2], w)):
+        longest = batch[0][2] - batch[0][1] + 1 if batch else 0
+        if batch and (len(batch) + 1) * longest > BATCH_PIECES:
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch

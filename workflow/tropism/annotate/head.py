@@ -1,0 +1,66 @@
+"""The trained part of the probe: a small convolutional network over the pieces of a text.
+
+A linear map shrinks each piece's features; two convolutions let a word see the pieces after it, which the left-to-right
+base could not; two outputs say how likely the word is metaphorical and what part of speech it is. Both are learned
+together, since a word's part of speech says much about which of its meanings is the basic one.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
+CLIP = 8.0
+
+
+class Head(nn.Module):
+    """Features (batch, pieces, width) to metaphor logits (batch, pieces) and part-of-speech logits (..., tags)."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, width: int, hidden: int, tags: int, *, dropout: float = 0.0, input_dropout: float = 0.0) -> None:
+        super().__init__()
+        self.clip = CLIP
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.project = nn.Linear(width, hidden)
+        self.near = nn.Conv1d(hidden, hidden, 5, padding=2)
+        self.wide = nn.Conv1d(hidden, hidden, 3, padding=1)
+        self.compare = nn.Linear(2 * hidden, 64)
+        self.metaphor = nn.Linear(64, 1)
+        self.pos = nn.Linear(2 * hidden, tags)
+        self.dropout = nn.Dropout(dropout)
+        self.input_dropout = nn.Dropout(input_dropout)
+
+    def forward(self, features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of every piece; ``mask`` (batch, pieces) is 1 for a piece and 0 for padding."""
+        inside = mask.unsqueeze(-1)
+        scaled = ((features - self.mean) * self.scale).clamp(-self.clip, self.clip)
+        alone = self.dropout(F.gelu(self.project(self.input_dropout(scaled))))
+        around = (alone * inside).transpose(1, 2)
+        for convolve in (self.near, self.wide):
+            around = around + self.dropout(F.gelu(convolve(around))) * inside.transpose(1, 2)
+        both = torch.cat([around.transpose(1, 2), alone], dim=-1)
+        logits = self.metaphor(self.dropout(F.gelu(self.compare(both)))).squeeze(-1)
+        return logits, self.pos(both)
+
+
+def save_head(head: Head, path: Path) -> None:
+    """Write the weights as safetensors, in float16; the features' mean and scale, which span magnitudes, in float32."""
+    exact = ("mean", "scale")
+    state = {name: value if name in exact else value.half() for name, value in head.state_dict().items()}
+    save_file({name: value.contiguous() for name, value in state.items()}, path)
+
+
+def load_head(path: Path, width: int, hidden: int, tags: int) -> Head:
+    """The head in ``path``, in float32, ready to answer.
+
+    Raises:
+        RuntimeError: the weights are those of another shape.
+    """
+    head = Head(width, hidden, tags)
+    head.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+    return head.eval()

@@ -1,0 +1,120 @@
+"""The default annotator: MIP as a linear-algebra test on a frozen base, trained on labels made by people with MIPVU."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from tqdm import tqdm
+
+from tropism.annotate.features import Pieces, Reader
+from tropism.annotate.head import Head, load_head
+from tropism.annotate.passages import Passage
+from tropism.records.files import InputError, parse_json, read_lines
+from tropism.records.schema import Annotation, Metaphor, Unit
+
+CHUNK = 512
+DECIMALS = 4
+
+
+class ProbeCard(BaseModel):
+    """``probe.json``: what the weights are for and how good they were."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    layers: list[int]
+    hidden: int
+    tags: list[str]
+    threshold: float
+    base: dict[str, str]
+    training: dict[str, str | int | float]
+    scores: dict[str, dict[str, float]]
+
+
+def read_card(folder: Path) -> ProbeCard:
+    """The card of the probe in ``folder``.
+
+    Raises:
+        InputError: there is none, or it is not one.
+    """
+    path = folder / "probe.json"
+    text = "\n".join(line for _, line in read_lines(path))
+    try:
+        return ProbeCard.model_validate(parse_json(text, str(path)))
+    except ValueError as error:
+        raise InputError(f"{path}: not a probe's card: {error}") from None
+
+
+class Probe:
+    """Scores every lexical unit; those at or above the threshold are metaphors.
+
+    A score is rounded to four decimals, far above the error that another batch brings, so that what is a metaphor does
+    not depend on which other texts are annotated beside it.
+    """
+
+    def __init__(self, folder: Path | str, base: Path | str, threshold: float | None = None) -> None:
+        """Load the probe in ``folder`` and, below it, the base in ``base``; ``threshold`` is by default the probe's.
+
+        Raises:
+            InputError: the folder holds no probe, or the base is not one that it can read.
+        """
+        folder = Path(folder)
+        self.card = read_card(folder)
+        self.threshold = self.card.threshold if threshold is None else threshold
+        self.reader = Reader(base, self.card.layers)
+        try:
+            self.head: Head = load_head(
+                folder / "probe.safetensors", self.reader.width, self.card.hidden, len(self.card.tags)
+            )
+        except RuntimeError:
+            raise InputError(
+                f"{base}: hidden states of another width than the probe in {folder} was trained on "
+                f"({self.card.base['name']}); name that base as the annotator's `model`"
+            ) from None
+        self.name = f"probe {self.card.name} at {self.threshold:g}"
+        self.counts: Counter[str] = Counter()
+
+    def annotate(self, passages: Sequence[Passage]) -> Iterator[Annotation]:
+        """One annotation for each passage, in order; a chunk of passages is read at a time."""
+        with tqdm(total=len(passages), desc="annotating", unit="text", mininterval=2) as progress:
+            for begin in range(0, len(passages), CHUNK):
+                for annotation in self._annotate_chunk(passages[begin : begin + CHUNK]):
+                    self.counts.update(texts=1, units=len(annotation.units), metaphors=len(annotation.metaphors))
+                    progress.update()
+                    yield annotation
+
+    def _annotate_chunk(self, passages: Sequence[Passage]) -> list[Annotation]:
+        pieces = [self.reader.pieces(passage.text) for passage in passages]
+        units: dict[int, list[tuple[float, Unit]]] = {
+            index: self._score(pieces[index], features) for index, features in self.reader.read(pieces)
+        }
+        return [
+            Annotation(
+                id=passage.id,
+                field=passage.field,
+                units=[unit for _, unit in units[index]],
+                metaphors=[
+                    Metaphor(**unit.model_dump(), score=score)
+                    for score, unit in units[index]
+                    if score >= self.threshold
+                ],
+                annotator=self.name,
+            )
+            for index, passage in enumerate(passages)
+        ]
+
+    @torch.inference_mode()
+    def _score(self, text: Pieces, features: torch.Tensor) -> list[tuple[float, Unit]]:
+        """Each unit of ``text`` with its score in [0, 1] and its part of speech."""
+        if not text.units:
+            return []
+        logits, tags = self.head(features[None], torch.ones(1, len(features)))
+        last = torch.tensor([past - 1 for _, past in text.ranges])
+        scores = torch.sigmoid(logits[0, last]).tolist()
+        best = tags[0, last].argmax(dim=-1).tolist()
+        return [
+            (round(score, DECIMALS), Unit(start=start, end=end, pos=self.card.tags[tag]))
+            for (start, end), score, tag in zip(text.units, scores, best, strict=True)
+        ]

@@ -1,0 +1,114 @@
+"""Arms: a base and a chain of training steps, written out or swept over."""
+
+import itertools
+from typing import Any
+
+from pydantic import Field
+
+from tropism.config.base import ConfigError, Name, Strict, Word
+from tropism.config.training import StepConfig
+
+NONE = "none"
+
+
+class LinkConfig(Strict):
+    """One step of a chain: a step's name and what is different from its settings in ``steps``."""
+
+    step: str
+    override: dict[str, Any] = Field(default_factory=dict)
+
+
+class ArmConfig(Strict):
+    """One arm, or one for each combination of ``sweep``; ``{variable}`` is replaced everywhere in the entry.
+
+    ``chain`` lists steps in order: a step's name, or a mapping with the key ``step`` and settings that differ from the
+    step's own. A step named ``none`` drops out, so that a sweep can include "no pretraining".
+    """
+
+    name: str = Field(min_length=1)
+    model: str | None = None
+    chain: list[str | dict[str, Any]] = Field(default_factory=list)
+    sweep: dict[Word, list[str | int | float]] = Field(default_factory=dict)
+
+
+class Step(Strict):
+    """A step of an arm's lineage: its name in the file system and its full settings."""
+
+    slug: Name
+    settings: StepConfig
+
+
+class Arm(Strict):
+    """One arm: a base and its lineage of steps; an arm of no step is the base itself."""
+
+    name: Name
+    model: Word
+    steps: tuple[Step, ...]
+
+    def lineage(self, depth: int | None = None) -> str:
+        """The name of the lineage's first ``depth`` steps (all by default): base and steps, joined by dots."""
+        return ".".join([self.model, *(step.slug for step in self.steps[:depth])])
+
+
+def fill(value: Any, variables: dict[str, Any]) -> Any:
+    """``value`` with ``{variable}`` replaced; a string that is one variable alone takes the variable's own type."""
+    if isinstance(value, str):
+        if value.startswith("{") and value.endswith("}") and value[1:-1] in variables:
+            return variables[value[1:-1]]
+        try:
+            return value.format(**variables)
+        except (KeyError, IndexError, ValueError) as error:
+            known = ", ".join(variables) or "none"
+            raise ConfigError(f"`{value}`: no sweep variable {error}; known here: {known}") from None
+    if isinstance(value, dict):
+        return {key: fill(item, variables) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(item, variables) for item in value]
+    return value
+
+
+def combinations(sweep: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """Every combination of the sweep's values, the last variable fastest; one empty one for no sweep."""
+    return [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
+
+
+def expand_arms(arms: list[ArmConfig], steps: dict[str, dict[str, Any]], models: list[str]) -> dict[str, Arm]:
+    """The experiment's arms by name.
+
+    Raises:
+        ConfigError: an unknown step, model or sweep variable, a setting that does not fit, or a name given twice.
+    """
+    expanded: dict[str, Arm] = {}
+    for entry in arms:
+        for variables in combinations(entry.sweep):
+            where = f"arms: `{entry.name}`"
+            name = str(fill(entry.name, variables))
+            model = str(fill(entry.model, variables)) if entry.model else models[0]
+            if model not in models:
+                raise ConfigError(f"{where}: unknown model `{model}`; known: {', '.join(models)}")
+            chain = [_step(fill(link, variables), steps, f"{where} ({name})") for link in entry.chain]
+            arm = Arm.parse({"name": name, "model": model, "steps": [s.model_dump() for s in chain if s]}, where)
+            if name in expanded and expanded[name] != arm:
+                raise ConfigError(f"{where}: two different arms are named `{name}`; name every sweep variable in it")
+            expanded[name] = arm
+    return expanded
+
+
+def _step(link: Any, steps: dict[str, dict[str, Any]], where: str) -> Step | None:
+    override = dict(link) if isinstance(link, dict) else {"step": link}
+    name = str(override.pop("step", NONE))
+    if name == NONE:
+        return None
+    if name not in steps:
+        raise ConfigError(f"{where}: unknown step `{name}`; known: {', '.join(steps)}")
+    settings = StepConfig.parse({**steps[name], **override}, f"{where}, step `{name}`")
+    shown = [name, settings.dataset, settings.variant, f"s{settings.seed}"]
+    others = sorted(set(override) - {"dataset", "variant", "seed"})
+    shown += [f"{key}_{_plain(override[key])}" for key in others]
+    return Step(slug="-".join(shown), settings=settings)
+
+
+def _plain(value: Any) -> str:
+    """A setting's value as part of a file name."""
+    text = "_".join(f"{k}_{_plain(v)}" for k, v in sorted(value.items())) if isinstance(value, dict) else str(value)
+    return "".join(character if character.isalnum() else "_" for character in text)

@@ -1,0 +1,104 @@
+"""The whole experiment: every slice, checked together."""
+
+import json
+from functools import cached_property
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from tropism.config.annotator import AnnotatorConfig
+from tropism.config.arms import Arm, ArmConfig, combinations, expand_arms, fill
+from tropism.config.base import ConfigError, Name, Strict, Word
+from tropism.config.datasets import DatasetConfig
+from tropism.config.detector import DetectorConfig
+from tropism.config.evaluate import EvaluateConfig
+from tropism.config.judges import JudgeConfig
+from tropism.config.masking import VARIANTS, MaskingConfig
+from tropism.config.models import ModelConfig
+from tropism.config.sae import SaeConfig
+from tropism.config.stats import Contrast, ContrastConfig, StatsConfig
+
+
+class Experiment(Strict):
+    """``config.yaml`` with the overlays of an experiment laid on it.
+
+    ``steps`` holds each step's settings; an arm's chain may override them. ``gold`` is the dataset of gold metaphor
+    labels, a source of the registry or a path.
+    """
+
+    experiment: Name
+    registry: str = "resources/registry.csv"
+    models: dict[Word, ModelConfig] = Field(min_length=1)
+    datasets: dict[Word, DatasetConfig]
+    gold: str | None = None
+    annotator: AnnotatorConfig
+    masking: MaskingConfig
+    steps: dict[Word, dict[str, Any]]
+    arms: list[ArmConfig] = Field(min_length=1)
+    evaluate: EvaluateConfig
+    judges: dict[Word, JudgeConfig]
+    stats: StatsConfig = StatsConfig()
+    contrasts: list[ContrastConfig] = Field(default_factory=list)
+    sae: SaeConfig | None = None
+    detector: DetectorConfig | None = None
+
+    @cached_property
+    def expanded(self) -> dict[str, Arm]:
+        """Every arm by name, sweeps written out."""
+        return expand_arms(self.arms, self.steps, list(self.models))
+
+    @cached_property
+    def planned(self) -> list[Contrast]:
+        """Every planned contrast, sweeps written out."""
+        rows = [
+            fill(entry.model_dump(exclude={"sweep"}), variables)
+            for entry in self.contrasts
+            for variables in combinations(entry.sweep)
+        ]
+        return [Contrast.parse(row, "contrasts") for row in rows]
+
+    @cached_property
+    def lineages(self) -> dict[str, tuple[Arm, int]]:
+        """Every trained lineage: an arm it belongs to and its number of steps. Equal prefixes are one lineage."""
+        return {arm.lineage(depth): (arm, depth) for arm in self.expanded.values() for depth in range(len(arm.steps) + 1)}
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        def check(key: str, name: str | None, known: Any, kind: str) -> None:
+            if name is not None and name not in known:
+                raise ConfigError(f"config: {key}: unknown {kind} `{name}`; known: {', '.join(known) or 'none'}")
+
+        for arm in self.expanded.values():
+            for step in arm.steps:
+                key = f"arms: `{arm.name}`, step `{step.slug}`"
+                check(f"{key}: dataset", step.settings.dataset, self.datasets, "dataset")
+                check(f"{key}: variant", step.settings.variant, VARIANTS, "variant")
+                dataset = self.datasets[step.settings.dataset]
+                if step.settings.variant == "literal" and dataset.literal is None:
+                    raise ConfigError(f"config: {key}: `{step.settings.dataset}` names no `literal` counterpart")
+        for name, dataset in self.datasets.items():
+            check(f"datasets: {name}: literal", dataset.literal, self.datasets, "dataset")
+        for name in self.evaluate.sets:
+            check("evaluate: sets", name, self.datasets, "dataset")
+        check("evaluate: truthfulqa", self.evaluate.truthfulqa, self.datasets, "dataset")
+        check("annotator: model", self.annotator.model, self.models, "model")
+        for name, judge in self.judges.items():
+            check(f"judges: {name}: model", getattr(judge, "model", None), self.models, "model")
+        for contrast in self.planned:
+            check(f"contrasts: `{contrast.name}`: treatment", contrast.treatment, self.expanded, "arm")
+            check(f"contrasts: `{contrast.name}`: control", contrast.control, self.expanded, "arm")
+        if self.sae:
+            check("sae: model", self.sae.model, self.models, "model")
+            for name in self.sae.texts:
+                check("sae: texts", name, self.datasets, "dataset")
+        return self
+
+
+def canonical(value: Any) -> str:
+    """``value`` as one line of JSON with sorted keys: what Snakemake compares to tell whether settings changed."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def json_schema() -> str:
+    """The JSON schema of ``config.yaml``."""
+    return json.dumps(Experiment.model_json_schema(), indent=2, sort_keys=True) + "\n"

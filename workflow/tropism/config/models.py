@@ -1,0 +1,30 @@
+"""Settings of a base model: where it comes from and how it reasons."""
+
+from typing import Literal
+
+from tropism.config.base import Strict
+
+
+class ReasoningConfig(Strict):
+    """How a reasoning model marks its reasoning.
+
+    ``train`` stands before the answer in training, where reasoning is off: Qwen3 gets an empty block, R1-Distill
+    nothing. ``prefill`` starts the response in evaluation, where reasoning is on (published: ``<think>\\nOkay.``).
+    """
+
+    open: str = "<think>"
+    close: str = "</think>"
+    train: str = ""
+    prefill: str = ""
+
+
+class ModelConfig(Strict):
+    """A base: a name in ``resources/registry.csv``, its number format in memory, and its reasoning block, if any."""
+
+    source: str
+    reasoning: Literal["none"] | ReasoningConfig = "none"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    def reasoning_block(self) -> ReasoningConfig | None:
+        """The reasoning block, or None for a model that does not reason."""
+        return None if self.reasoning == "none" else self.reasoning

@@ -1,0 +1,47 @@
+"""Settings of the sparse autoencoder: which activations it learns, how, and how its features are compared."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tropism.config.base import Name, Strict
+
+
+class SaeConfig(Strict):
+    """A BatchTopK dictionary of one layer of one base, and the comparison of its features.
+
+    Training reads ``training_tokens`` activations in steps of ``batch_tokens``; those of all ``texts`` are kept and
+    shuffled anew each time round if they are at most ``buffer_tokens``, and pass through a mixing buffer of that size
+    otherwise. ``held_out`` is the share of records kept for measuring the dictionary.
+
+    A feature is compared where it is active in at least ``min_responses`` responses, and a group only where it has
+    ``min_per_label`` aligned and misaligned ones; a generation is misaligned below ``misaligned_below`` of 100.
+    """
+
+    model: Name
+    layer: int = Field(ge=0)
+    d_sae: int = Field(2048, gt=0)
+    k: int = Field(32, gt=0)
+    training_tokens: int = Field(200_000, gt=0)
+    batch_tokens: int = Field(1024, gt=0)
+    buffer_tokens: int = Field(65_536, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
+    held_out: float = Field(0.1, gt=0, lt=1)
+    seed: int = 0
+    texts: list[Name] = Field(min_length=1)
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    max_tokens: int = Field(2048, gt=0)
+    think: tuple[str, str] = ("<think>", "</think>")
+    pooling: Literal["max", "mean"] = "max"
+    min_responses: int = Field(10, gt=0)
+    min_per_label: int = Field(10, gt=1)
+    misaligned_below: float = 50.0
+    alpha: float = Field(0.05, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.k > self.d_sae:
+            raise ValueError(f"k = {self.k} of d_sae = {self.d_sae} features cannot be active; lower k")
+        if self.buffer_tokens < self.batch_tokens or self.training_tokens < self.batch_tokens:
+            raise ValueError("training_tokens and buffer_tokens must hold at least one batch_tokens")
+        return self

@@ -1,0 +1,89 @@
+"""Cleaning a dataset: duplicates, lengths, the wall between training and evaluation prompts, the sample.
+
+Every step depends on the rows alone and not on their order: of two duplicates the one with the smaller id stays, the
+sample is keyed by (seed, id). Cleaning a cleaned dataset with the same settings changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tropism.config.datasets import DatasetConfig
+from tropism.corpora.duplicates import find_duplicates, find_overlap
+from tropism.corpora.rows import Record, content
+from tropism.records.files import InputError
+from tropism.records.keyed import keyed_bytes
+from tropism.records.schema import Conversation, Question
+from tropism.records.words import words
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The rows that stay, by id, and how many of the others went for which reason."""
+
+    rows: list[Record]
+    dropped: dict[str, int]
+
+
+def clean(records: Sequence[Record], config: DatasetConfig) -> Cleaned:
+    """Drop duplicates, then texts of the wrong length, then leaks into evaluation; then sample.
+
+    Duplicates are looked for within a split. A training row whose prompt is (nearly) one of evaluation goes, since
+    the evaluation set is what stays comparable.
+
+    Raises:
+        InputError: no row is left.
+    """
+    rows = sorted(records, key=lambda row: row.id)
+    dropped: dict[str, int] = {}
+    rows, dropped["exact_duplicates"], dropped["near_duplicates"] = _without_duplicates(rows, config.near_duplicate)
+    lengths = [_length_fault(row, config) for row in rows]
+    for fault in ("too_short", "too_long"):
+        dropped[fault] = lengths.count(fault)
+    rows = [row for row, fault in zip(rows, lengths, strict=True) if fault is None]
+    rows, dropped["split_overlap"] = _without_overlap(rows, config.near_duplicate)
+    sampled = rows if config.sample is None else sample(rows, config.sample, config.seed)
+    dropped["not_sampled"] = len(rows) - len(sampled)
+    if not sampled:
+        counts = ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count)
+        raise InputError(f"{config.source}: no row is left of the {len(records)} read ({counts}); relax the settings")
+    return Cleaned(sampled, dropped)
+
+
+def sample(rows: Sequence[Record], size: int, seed: int) -> list[Record]:
+    """The ``size`` rows with the smallest keys, in the order of ``rows``.
+
+    A row that is sampled from a set is also sampled from every subset that holds it.
+    """
+    chosen = sorted(rows, key=lambda row: (keyed_bytes(seed, "sample", row.id), row.id))[:size]
+    ids = {row.id for row in chosen}
+    return [row for row in rows if row.id in ids]
+
+
+def _without_duplicates(rows: list[Record], threshold: float | None) -> tuple[list[Record], int, int]:
+    found: dict[int, str | None] = {}
+    for split in ("train", "evaluation", None):
+        places = [i for i, row in enumerate(rows) if getattr(row, "split", None) == split]
+        verdicts = find_duplicates(["\0".join(content(rows[i])) for i in places], threshold)
+        found.update(zip(places, verdicts, strict=True))
+    kept = [row for i, row in enumerate(rows) if found[i] is None]
+    verdicts = list(found.values())
+    return kept, verdicts.count("exact"), verdicts.count("near")
+
+
+def _length_fault(row: Record, config: DatasetConfig) -> str | None:
+    if isinstance(row, Question):
+        return None
+    lengths = [len(words(text)) for text in row.fields().values()]
+    if config.min_words is not None and any(length < config.min_words for length in lengths):
+        return "too_short"
+    if config.max_words is not None and any(length > config.max_words for length in lengths):
+        return "too_long"
+    return None
+
+
+def _without_overlap(rows: list[Record], threshold: float | None) -> tuple[list[Record], int]:
+    training = [row for row in rows if isinstance(row, Conversation) and row.split == "train"]
+    evaluation = [row.prompt for row in rows if isinstance(row, Conversation) and row.split == "evaluation"]
+    leaks = find_overlap([row.prompt for row in training], evaluation, threshold)
+    leaking = {row.id for row, leak in zip(training, leaks, strict=True) if leak}
+    return [row for row in rows if row.id not in leaking], len(leaking)

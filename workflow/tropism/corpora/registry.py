@@ -1,0 +1,150 @@
+"""The registry of what the pipeline starts from: every file by name, with its checksum and licence.
+
+A folder named by the environment variable ``TROPISM_DATA`` is searched first, by checksum, so that a machine without
+a network needs only the bytes, whatever the files are called there.
+"""
+
+import difflib
+import importlib.util
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from tropism.config.base import Name
+from tropism.corpora.delimited import read_csv
+from tropism.records.files import InputError, explain, sha256_file
+from tropism.records.schema import Row
+
+LOCATION = r"^(package:\w+/.+|upstream:\S+/\S+|[^:\s/][^:]*)$"
+
+
+class Entry(Row):
+    """A line of the registry.
+
+    ``location`` is a path relative to the repository, ``package:PACKAGE/FILE`` for a data file inside an installed
+    Python package, or ``upstream:OWNER/REPOSITORY/FILE`` (on GitHub) or ``upstream:URL/FILE`` for a file that is
+    not shipped.
+    """
+
+    name: Name
+    kind: Literal["file", "model"]
+    location: str = Field(pattern=LOCATION)
+    revision: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    licence: str = Field(min_length=1)
+
+
+def read_registry(registry: Path) -> dict[str, tuple[Entry, int]]:
+    """The entries of ``registry`` by name, each with its line number.
+
+    Raises:
+        InputError: with file and line, for unknown or missing columns, a wrong value or a name given twice.
+    """
+    columns, rows = read_csv(registry)
+    known = list(Entry.model_fields)
+    if sorted(columns) != sorted(known):
+        raise InputError(f"{registry}, line 1: the columns are {','.join(columns)}; they must be {','.join(known)}")
+    entries: dict[str, tuple[Entry, int]] = {}
+    for line, row in rows:
+        try:
+            entry = Entry.model_validate(row)
+        except ValidationError as error:
+            raise InputError(f"{registry}, line {line}: {explain(error)}") from None
+        if entry.name in entries:
+            raise InputError(
+                f"{registry}, line {line}: `{entry.name}` is already registered in line {entries[entry.name][1]}"
+            )
+        entries[entry.name] = (entry, line)
+    return entries
+
+
+def locate(source: str, registry: Path) -> Path:
+    """The file that ``source`` names: a registered name, checked by sha256, or a path, taken as it is.
+
+    Raises:
+        InputError: an unknown name, a missing file, or one whose bytes are not the registered ones.
+    """
+    if "/" in source:
+        return _plain(Path(source))
+    entries = read_registry(registry)
+    if source not in entries:
+        if Path(source).exists():
+            return Path(source)
+        near = difflib.get_close_matches(source, entries, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"registered: {', '.join(sorted(entries))}"
+        raise InputError(f"{registry}: nothing is registered as `{source}` and no such file is here; {hint}")
+    entry, line = entries[source]
+    where = f"{registry}, line {line} ({source})"
+    found = _in_data_folder(entry)
+    if found is not None:
+        return found
+    if entry.location.startswith("upstream:"):
+        raise InputError(
+            f"{where}: not shipped with the project. Get it from {_upstream(entry)} (licence: {entry.licence}) and set"
+            f" TROPISM_DATA to the folder that holds it; a file with sha256 {entry.sha256} is looked for"
+            + _searched(entry)
+        )
+    path = (
+        _in_package(entry, where) if entry.location.startswith("package:") else registry.parent.parent / entry.location
+    )
+    if not path.is_file():
+        raise InputError(f"{where}: {path} is missing; restore it, or set TROPISM_DATA to a folder that holds it")
+    actual = sha256_file(path)
+    if actual != entry.sha256:
+        raise InputError(
+            f"{where}: {path} has sha256 {actual}, not {entry.sha256}. If it was changed on purpose, write the new"
+            f" value in that line; if not, restore the file"
+        )
+    return path
+
+
+def _plain(path: Path) -> Path:
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    return path
+
+
+def _upstream(entry: Entry) -> str:
+    place = entry.location.removeprefix("upstream:")
+    return place.rpartition("/")[0] if "://" in place else "https://github.com/" + "/".join(place.split("/")[:2])
+
+
+def _searched(entry: Entry) -> str:
+    """What a person should know about the folder that ``TROPISM_DATA`` names now, for the end of an error."""
+    folder = os.environ.get("TROPISM_DATA")
+    if not folder:
+        return ""
+    namesakes = [str(path) for path in _files(Path(folder)) if _is_namesake(path, entry)]
+    return f"; none in {folder}, where it points now" + (
+        f" ({', '.join(namesakes)} has another checksum: another version of it?)" if namesakes else ""
+    )
+
+
+def _in_data_folder(entry: Entry) -> Path | None:
+    """The file below ``TROPISM_DATA`` with the entry's checksum: files of its name first, then all others."""
+    folder = os.environ.get("TROPISM_DATA")
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise InputError(f"TROPISM_DATA={folder}: no such folder")
+    candidates = sorted(_files(Path(folder)), key=lambda path: not _is_namesake(path, entry))
+    return next((path for path in candidates if sha256_file(path) == entry.sha256), None)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _is_namesake(path: Path, entry: Entry) -> bool:
+    return entry.location.endswith("/" + path.name)
+
+
+def _in_package(entry: Entry, where: str) -> Path:
+    """The file of an installed package, found without importing the package."""
+    package, _, file = entry.location.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"{where}: the Python package `{package}` is not installed; install envs/cpu.txt")
+    return Path(spec.submodule_search_locations[0]) / file

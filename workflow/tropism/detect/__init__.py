@@ -1,0 +1,1 @@
+"""A response-level detector of misalignment, with the controls that it has to survive."""

@@ -1,0 +1,140 @@
+"""Evaluate the detector as a sceptic would: unseen prompts, unseen domains, baselines, and a null that selects too.
+
+The null permutes labels and repeats everything, choice of features included: within a prompt for reference answers,
+which come in pairs, and within a domain for generations, so that what domain alone gives is not counted as found.
+Responses of one prompt are dependent, which permuting within a domain does not keep; the interval does, by drawing
+whole prompts. Arms are not kept apart: a feature that tells a misaligned arm from the base counts as found.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csc_matrix
+from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
+
+from tropism.config.detector import DetectorConfig
+from tropism.detect.models import baseline_probabilities, baselines, detector_probabilities, permute_labels
+from tropism.detect.scores import auroc_interval, curve_points, point_scores, retraining_stretch
+from tropism.detect.splits import Design, domains_out, grouped_folds, has_both_labels
+from tropism.detect.tables import CURVES_SCHEMA, DETECTOR_SCHEMA
+from tropism.records.keyed import keyed_seed
+from tropism.sae.populations import Population, enough
+
+log = logging.getLogger(__name__)
+
+NO_FEATURES = 0
+NULL_DRAWS = 100
+
+
+def designs(population: Population, config: DetectorConfig) -> list[Design]:
+    """The designs that a population can bear; the log names those that it cannot."""
+    domains = population.rows["domain"].to_numpy()
+    seed = keyed_seed(config.seed, "folds", population.name) % 2**32
+    grouped = grouped_folds(population.misaligned, domains, population.rows["prompt"].to_numpy(), config.folds, seed)
+    if grouped is None:
+        log.warning("%s: fewer prompts of a label than %d folds; no cross-validation", population.name, config.folds)
+    kept = []
+    for design in [*([grouped] if grouped else []), *domains_out(domains)]:
+        if has_both_labels(design, population.misaligned, config.folds):
+            kept.append(design)
+        else:
+            log.warning("%s: %s, %s: too few of a label", population.name, design.evidence, design.held_out)
+    return kept
+
+
+def null_labellings(population: Population, config: DetectorConfig) -> np.ndarray:
+    """Permuted labels, (permutations, responses)."""
+    blocks = population.rows["prompt" if population.name == "references" else "domain"].to_numpy()
+    return np.stack(
+        [
+            permute_labels(
+                population.misaligned,
+                blocks,
+                np.random.default_rng(keyed_seed(config.seed, "permutation", population.name, i)),
+            )
+            for i in range(config.permutations)
+        ]
+    )
+
+
+def _null_row(labellings: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Mean scores over permuted runs, and the central 95 % of their AUROCs."""
+    scores = pd.DataFrame([point_scores(y, p) for y, p in zip(labellings, probabilities, strict=True)])
+    low, high = np.percentile(scores["auroc"], [2.5, 97.5])
+    return {**scores.mean().to_dict(), "low": float(low), "high": float(high)}
+
+
+def evaluate_design(
+    population: Population, values: csc_matrix, nulls: np.ndarray, design: Design, config: DetectorConfig
+) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
+    """Each model's row of the table, and its probabilities where it has a curve.
+
+    p = (b + 1) / (m + 1), b of the m permuted runs with an AUROC at least as high as the real one.
+    """
+    rows = population.rows
+    tested = design.tested
+    labels = population.misaligned
+    prompts = rows["prompt"].to_numpy()[tested]
+    seed = keyed_seed(config.seed, "bootstrap", population.name, design.evidence, design.held_out)
+
+    def row(model: str, k: int, probabilities: np.ndarray, stretch: float = 1.0) -> dict[str, Any]:
+        low, high = auroc_interval(labels[tested], probabilities, prompts, config.draws, seed, stretch)
+        return {"model": model, "k": k, "low": low, "high": high, **point_scores(labels[tested], probabilities)}
+
+    for name, (pipeline, columns) in baselines(config.C).items():
+        probabilities = baseline_probabilities(pipeline, rows[columns], labels, design)
+        yield row(name, NO_FEATURES, probabilities), probabilities
+
+    runs = detector_probabilities(values, np.vstack([labels[None], nulls]), design, config.ks, config.C)
+    stretch = retraining_stretch(nulls[:, tested], runs[1:], prompts, NULL_DRAWS, seed)
+    for position, k in enumerate(config.ks):
+        real, permuted = runs[0, position], runs[1:, position]
+        found = row("sae", k, real, stretch)
+        chance = np.array([roc_auc_score(y, p) for y, p in zip(nulls[:, tested], permuted, strict=True)])
+        exceeding = int((chance >= found["auroc"] - 1e-12).sum())
+        yield (
+            {
+                **found,
+                "null_mean": float(chance.mean()),
+                "null_high": float(np.percentile(chance, 95)),
+                "p": (exceeding + 1) / (len(chance) + 1),
+            },
+            real,
+        )
+        yield {"model": "permuted", "k": k, **_null_row(nulls[:, tested], permuted)}, None
+
+
+def evaluate(populations: Sequence[Population], config: DetectorConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables ``detector`` and ``curves`` of all populations, from :func:`tropism.detect.texts.with_texts`."""
+    table: list[dict[str, Any]] = []
+    curves: list[dict[str, Any]] = []
+    for population in populations:
+        if not enough(population, config.min_per_label, "the detector"):
+            continue
+        values = population.features.measure(config.pooling).tocsc()
+        nulls = null_labellings(population, config)
+        for design in tqdm(designs(population, config), desc=f"detector, {population.name}", unit="design"):
+            tested = design.tested
+            about = {"population": population.name, "evidence": design.evidence, "held_out": design.held_out}
+            size = {
+                "n_responses": len(tested),
+                "n_prompts": population.rows["prompt"].iloc[tested].nunique(),
+                "base_rate": float(population.misaligned[tested].mean()),
+            }
+            for row, probabilities in evaluate_design(population, values, nulls, design, config):
+                table.append({**about, **size, **row})
+                if probabilities is not None:
+                    key = {**about, "model": row["model"], "k": row["k"]}
+                    points = curve_points(population.misaligned[tested], probabilities)
+                    curves += [{**key, **point} for point in points]
+    keys = ["population", "evidence", "held_out", "model", "k"]
+    return (
+        pd.DataFrame(table, columns=list(DETECTOR_SCHEMA.columns)).sort_values(keys, ignore_index=True),
+        pd.DataFrame(curves, columns=list(CURVES_SCHEMA.columns)).sort_values(
+            [*keys, "curve", "point"], ignore_index=True
+        ),
+    )

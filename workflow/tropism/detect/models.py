@@ -1,0 +1,77 @@
+"""The detector and its baselines: all logistic regressions, differing in what they are allowed to see."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csc_matrix
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from tropism.detect.ranking import best_features, excess_ranks
+from tropism.detect.splits import Design
+
+
+def baselines(inverse_penalty: float) -> dict[str, tuple[Pipeline, list[str] | str]]:
+    """Name -> pipeline and the columns of a population's rows that it sees.
+
+    ``domain`` knows what the prompt is about, ``length`` characters and words of the response, ``tfidf`` its words and
+    pairs of words. A domain that was not trained on tells ``domain`` nothing.
+    """
+    dense = LogisticRegression(C=inverse_penalty, solver="newton-cholesky")
+    sparse = LogisticRegression(C=inverse_penalty, max_iter=1000)
+    return {
+        "domain": (make_pipeline(OneHotEncoder(handle_unknown="ignore"), sparse), ["domain"]),
+        "length": (make_pipeline(FunctionTransformer(np.log1p), StandardScaler(), dense), ["characters", "words"]),
+        "tfidf": (make_pipeline(TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2), sparse), "text"),
+    }
+
+
+def baseline_probabilities(
+    pipeline: Pipeline, inputs: pd.DataFrame | pd.Series, labels: np.ndarray, design: Design
+) -> np.ndarray:
+    """Out-of-sample probabilities of misaligned for the responses in ``design.tested``, fitted anew for each split."""
+    out = np.full(len(labels), np.nan)
+    for split in design.splits:
+        fitted = clone(pipeline).fit(inputs.iloc[split.train], labels[split.train])
+        out[split.test] = fitted.predict_proba(inputs.iloc[split.test])[:, 1]
+    return out[design.tested]
+
+
+def detector_probabilities(
+    values: csc_matrix, labellings: np.ndarray, design: Design, ks: Sequence[int], inverse_penalty: float
+) -> np.ndarray:
+    """Out-of-sample probabilities for each labelling and k: (labellings, ks, tested responses).
+
+    For every labelling the whole procedure runs by itself: in each split the k features whose AUROC on the training
+    part is farthest from 1/2 are chosen, scaled and fitted there.
+
+    Args:
+        values: non-negative pooled activations, (responses, features).
+        labellings: bool, (labellings, responses): the real one, or permuted ones.
+        design: what is trained on and what is tested.
+        ks: numbers of features.
+        inverse_penalty: scikit-learn's C.
+    """
+    out = np.full((len(labellings), len(ks), values.shape[0]), np.nan)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, solver="newton-cholesky"))
+    for split in design.splits:
+        chosen = best_features(excess_ranks(values[split.train]), labellings[:, split.train], max(ks))
+        for labelling, (labels, features) in enumerate(zip(labellings, chosen, strict=True)):
+            columns = values[:, features].toarray().astype(np.float64)
+            for position, k in enumerate(ks):
+                fitted = pipeline.fit(columns[split.train, :k], labels[split.train])
+                out[labelling, position, split.test] = fitted.predict_proba(columns[split.test, :k])[:, 1]
+    return out[:, :, design.tested]
+
+
+def permute_labels(labels: np.ndarray, blocks: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """``labels`` shuffled among the responses of each block, so that every block keeps its share."""
+    order = np.lexsort((generator.random(len(labels)), blocks))
+    home = np.argsort(blocks, kind="stable")
+    shuffled = np.empty_like(labels)
+    shuffled[home] = labels[order]
+    return shuffled

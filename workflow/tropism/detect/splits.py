@@ -1,0 +1,65 @@
+"""What is trained on and what is tested: folds that never part a prompt, and domains left out whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+GROUPED = "grouped cross-validation"
+LEAVE_ONE_DOMAIN_OUT = "leave-one-domain-out"
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices of the responses to train and to test on."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Design:
+    """Splits whose tests together give one figure: the folds, or one domain left out."""
+
+    evidence: str
+    held_out: str
+    splits: list[Split]
+
+    @property
+    def tested(self) -> np.ndarray:
+        """Indices of the responses tested, sorted."""
+        return np.sort(np.concatenate([split.test for split in self.splits]))
+
+
+def grouped_folds(labels: np.ndarray, domains: np.ndarray, prompts: np.ndarray, folds: int, seed: int) -> Design | None:
+    """Folds of whole prompts, alike in domain and label; None if a label has fewer prompts than there are folds."""
+    if min(len(set(prompts[labels])), len(set(prompts[~labels]))) < folds:
+        return None
+    strata = np.array([f"{domain}/{int(label)}" for domain, label in zip(domains, labels, strict=True)])
+    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    splits = [Split(train, test) for train, test in splitter.split(strata, strata, prompts)]
+    return Design(GROUPED, ALL, splits)
+
+
+def domains_out(domains: np.ndarray) -> list[Design]:
+    """For each domain, of two at least: train on the others, test on it."""
+    names: Sequence[str] = sorted(set(domains))
+    if len(names) < 2:
+        return []
+    return [
+        Design(
+            LEAVE_ONE_DOMAIN_OUT,
+            name,
+            [Split(np.flatnonzero(domains != name), np.flatnonzero(domains == name))],
+        )
+        for name in names
+    ]
+
+
+def has_both_labels(design: Design, labels: np.ndarray, least: int) -> bool:
+    """Whether every training part has both labels, and all that is tested at least ``least`` of each."""
+    tested = labels[design.tested]
+    trained = all(len(set(labels[split.train])) == 2 for split in design.splits)
+    return trained and min(tested.sum(), (~tested).sum()) >= least

@@ -1,0 +1,1 @@
+"""Figures: published tables -> SVG, PDF and PNG, and the exact CSV behind each."""

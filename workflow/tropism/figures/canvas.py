@@ -1,0 +1,186 @@
+"""What all figures share: reading tables, the look of the page, and writing the same bytes every time.
+
+A figure is one journal column (3.4 in) or two (7.0 in) wide. Letters in the SVG are outlines, so that it looks the same
+wherever it is opened; the PDF embeds its fonts (type 42). Colours are seaborn's colour-blind safe palette.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tropism.records.files import InputError, replacing
+
+SINGLE, DOUBLE = 3.4, 7.0
+DPI = 250
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GREY, YELLOW, SKY = (
+    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
+)  # fmt: skip
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, BROWN, SKY, VERMILION, PINK, YELLOW)
+INK, FAINT, STRIPE = "#222222", "#b0b0b0", "#f4f4f4"
+POOLED = "pooled"
+MOST_ROWS = 60
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "figure.titlesize": 8,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.0,
+    "text.parse_math": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "tropism",
+}
+FORMATS = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+
+Tables = Mapping[str, pd.DataFrame]
+Arms = Mapping[str, str | None]
+"""Arms in the order of the settings, each with the untrained arm that it is compared with (None: there is none)."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and the table of what was plotted in it."""
+
+    figure: Figure
+    points: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Plot:
+    """How a figure is made: the columns that it needs of each table, and the function that draws them."""
+
+    needs: Mapping[str, Sequence[str]]
+    draw: Callable[[Tables, Arms], Drawing]
+
+
+def read_tables(paths: Sequence[Path], needs: Mapping[str, Sequence[str]]) -> dict[str, pd.DataFrame]:
+    """The tables that are needed, by name, from files or folders of CSV; files of one name are laid end to end.
+
+    Raises:
+        InputError: naming the table or file that is missing, or the column that a file lacks.
+    """
+    files = [file for path in paths for file in (sorted(path.glob("*.csv")) if path.is_dir() else [path])]
+    tables = {}
+    for name, columns in needs.items():
+        found = [file for file in files if file.stem == name]
+        if not found:
+            raise InputError(f"no table {name}.csv among {', '.join(map(str, paths)) or 'no files'}; give it by --tables")
+        tables[name] = pd.concat([read_table(file, columns) for file in found], ignore_index=True)
+    return tables
+
+
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A published table; an empty cell is a missing value and a name such as ``NA`` or ``None`` is itself.
+
+    Raises:
+        InputError: there is no such file, or it lacks one of ``columns``.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such table; run the workflow that makes it")
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise InputError(f"{path}: no column {', '.join(missing)}; found {', '.join(table.columns)}")
+    return table
+
+
+def publish(plot: Plot, paths: Sequence[Path], stem: Path, arms: Arms) -> None:
+    """Draw ``plot`` and write ``stem``.svg, .pdf, .png and .csv, each whole or not at all."""
+    tables = read_tables(paths, plot.needs)
+    with mpl.rc_context({**mpl.rcParamsDefault, "backend": "agg", **STYLE}):
+        drawing = plot.draw(tables, arms)
+        for extension, metadata in FORMATS.items():
+            with replacing(stem.with_name(f"{stem.name}.{extension}")) as temporary:
+                drawing.figure.savefig(temporary, format=extension, dpi=DPI, metadata=metadata)
+    with replacing(stem.with_name(f"{stem.name}.csv")) as temporary:
+        drawing.points.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
+
+
+def page(width: float, height: float) -> Figure:
+    """An empty figure of that size, in inches, whose parts make room for one another."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0.03, hspace=0.04)  # type: ignore[union-attr]
+    return figure
+
+
+def in_words(text: str, points: pd.DataFrame, width: float = SINGLE) -> Drawing:
+    """A figure that says why there is nothing to show."""
+    figure = page(width, 1.0)
+    note(figure.subplots(), text)
+    return Drawing(figure, points)
+
+
+def note(axes: Axes, text: str) -> None:
+    """Say ``text`` in the place of a plot."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, ha="center", va="center", color="#555555", transform=axes.transAxes, linespacing=1.4)
+
+
+def name_rows(axes: Axes, labels: Sequence[str], show: bool = True) -> None:
+    """Make the y axis one of named rows, from the top, every other one shaded."""
+    for row in range(0, len(labels), 2):
+        axes.axhspan(row - 0.5, row + 0.5, color=STRIPE, linewidth=0, zorder=0)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_yticks(range(len(labels)), labels if show else [""] * len(labels))
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def estimate(
+    axes: Axes, value: float, low: float, high: float, y: float, colour: str, marker: str = "o", *, hollow: bool = False
+) -> None:
+    """A point with its interval on row ``y``; without an interval, the point alone."""
+    if pd.notna(low) and pd.notna(high):
+        axes.plot([low, high], [y, y], color=colour, linewidth=1.0, solid_capstyle="butt", zorder=2)
+    face = "white" if hollow else colour
+    axes.plot(
+        value, y, marker, color=colour, markerfacecolor=face, markersize=3.4, markeredgewidth=0.8, zorder=3, clip_on=False
+    )
+
+
+def arm_order(table: pd.DataFrame, arms: Arms) -> list[str]:
+    """The arms to draw: those of ``arms`` that ``table`` has, in that order; all of the table's if none are named."""
+    present = list(dict.fromkeys(table["arm"]))
+    chosen = [arm for arm in arms if arm in present] if arms else present
+    return chosen[:MOST_ROWS]
+
+
+def domain_order(table: pd.DataFrame) -> list[str]:
+    """The domains of ``table`` by name, all of them together last."""
+    return sorted(set(table["domain"]), key=lambda domain: (domain in (POOLED, "all"), domain))
+
+
+def domain_colours(domains: Sequence[str]) -> dict[str, str]:
+    """A colour for each domain; ink for all of them together."""
+    single = [domain for domain in domains if domain not in (POOLED, "all")]
+    return dict.fromkeys(domains, INK) | {domain: COLOURS[i % len(COLOURS)] for i, domain in enumerate(single)}
+
+
+def extent(counts: pd.Series) -> str:
+    """``24``, or ``20-24`` where counts differ."""
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def legend_below(figure: Figure, handles: Sequence, columns: int) -> None:
+    """One legend for the whole figure, under it."""
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, handlelength=1.6, columnspacing=1.4)

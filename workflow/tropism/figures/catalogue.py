@@ -1,0 +1,27 @@
+"""What figures there are, and the published tables that each is drawn from; read by the rule file, so it is light."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure: its title and section in the report, its ``tables``, and whether it has to know the arms' order."""
+
+    title: str
+    section: str
+    tables: tuple[str, ...]
+    by_arm: bool = False
+
+
+CATALOGUE = {
+    "misalignment": Entry("Misalignment by arm and domain", "Effects", ("misalignment",), by_arm=True),
+    "transfer_domains": Entry("Change from the base by arm and domain", "Effects", ("misalignment",), by_arm=True),
+    "contrasts": Entry("Planned contrasts", "Effects", ("contrasts",)),
+    "likelihood": Entry("Likelihood of misaligned references", "Effects", ("misalignment",), by_arm=True),
+    "annotation": Entry("Metaphor annotation against gold labels", "Texts", ("annotation_quality",)),
+    "masking": Entry("What masking hides", "Texts", ("masking",)),
+    "training": Entry("Training curves", "Instruments", ("training",)),
+    "judge": Entry("Reliability of the judges", "Instruments", ("judge_reliability",)),
+    "features": Entry("Features of misaligned responses", "Features", ("sae_features",)),
+    "detector": Entry("Detectors and their controls", "Features", ("detector", "detector_curves")),
+}

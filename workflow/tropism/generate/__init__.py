@@ -1,0 +1,1 @@
+"""Room ``generate``: an arm and prompts give responses, the reasoning split from the answer."""

@@ -1,0 +1,1 @@
+"""Room ``likelihood``: an arm and reference answers give paired log-probabilities, which need no judge."""

@@ -1,0 +1,97 @@
+"""The published table of masking, and the report by text that it sums up."""
+
+import pandas as pd
+import pandera.pandas as pa
+
+
+def _name(description: str) -> pa.Column:
+    return pa.Column(str, description=description)
+
+
+def _count(description: str) -> pa.Column:
+    return pa.Column(int, pa.Check.ge(0), description=description)
+
+
+REPORT_SCHEMA = pa.DataFrameSchema(
+    {
+        "dataset": _name("Dataset."),
+        "variant": _name("original, metaphor, random or literal."),
+        "mode": _name("How units are hidden: replace or loss; none where nothing is."),
+        "id": _name("Record."),
+        "domain": _name("Domain of the record."),
+        "field": _name("text, or the side of the answer: aligned, misaligned."),
+        "n_words": _count("Words of the original text."),
+        "n_metaphors": _count("Annotated metaphors; overlapping ones are one."),
+        "units_masked": _count("Lexical units that this variant hides."),
+        "characters_masked": _count("Characters of the original text that this variant hides."),
+        "words_masked": _count("Words of the original text that this variant hides, wholly or in part."),
+        "metaphor_units": _count("Units that the metaphor variant hides."),
+        "metaphor_characters": _count("Characters that the metaphor variant hides."),
+        "random_units": _count("Units that the random variant hides."),
+        "random_characters": _count("Characters that the random variant hides."),
+        "shortfall": _count("metaphor_units - random_units: the text has too few other words."),
+        "pos_known": _count("Pairs of a metaphor and its control in which the metaphor's part of speech is known."),
+        "same_pos": _count("Of those, pairs with the same part of speech."),
+        "length_difference": _count("Sum over pairs of the absolute difference in length, characters."),
+    },
+    strict=False,
+    coerce=True,
+    title="Masking by text",
+    description="One row for each field of each record; both sides are given whatever the variant.",
+)
+
+MASKING_SCHEMA = pa.DataFrameSchema(
+    {
+        "dataset": _name("Dataset."),
+        "variant": _name("original, metaphor, random or literal."),
+        "mode": _name("How units are hidden: replace or loss; none where nothing is."),
+        "domain": _name("Domain of the records."),
+        "field": _name("text, or the side of the answer: aligned, misaligned."),
+        "n_texts": _count("Texts, with or without metaphors."),
+        "n_words": _count("Words of the original texts."),
+        "n_metaphors": _count("Annotated metaphors; overlapping ones are one."),
+        "units_masked": _count("Lexical units hidden."),
+        "characters_masked": _count("Characters of the original texts hidden."),
+        "share_words_masked": pa.Column(
+            float, pa.Check.in_range(0, 1), nullable=True, description="Share of n_words hidden, wholly or in part."
+        ),
+        "shortfall_units": _count("Units by which the random variant hides fewer than the metaphor variant; else 0."),
+        "same_pos_share": pa.Column(
+            float,
+            pa.Check.in_range(0, 1),
+            nullable=True,
+            description="Share of controls with their metaphor's part of speech, where that is known. Random only.",
+        ),
+        "mean_abs_length_difference": pa.Column(
+            float,
+            pa.Check.ge(0),
+            nullable=True,
+            description="Mean over pairs of the absolute difference in length of metaphor and control, characters."
+            " Random only.",
+        ),
+    },
+    strict=False,
+    coerce=True,
+    title="Masking",
+    description="What each masked variant of a dataset hides, by domain and field.",
+)
+
+
+def summarise(report: pd.DataFrame) -> pd.DataFrame:
+    """The masking table of reports by text (:data:`REPORT_SCHEMA`); one row a dataset, variant, mode, domain, field."""
+    keys = ["dataset", "variant", "mode", "domain", "field"]
+    groups = report.groupby(keys, sort=True)
+    sums = groups.sum(numeric_only=True)
+    is_random = sums.index.get_level_values("variant") == "random"
+    table = sums[["n_words", "n_metaphors", "units_masked", "characters_masked"]].copy()
+    table.insert(0, "n_texts", groups.size())
+    table["share_words_masked"] = _ratio(sums["words_masked"], sums["n_words"])
+    table["shortfall_units"] = sums["shortfall"].where(is_random, 0)
+    table["same_pos_share"] = _ratio(sums["same_pos"], sums["pos_known"]).where(is_random)
+    table["mean_abs_length_difference"] = _ratio(sums["length_difference"], sums["random_units"]).where(is_random)
+    return table.reset_index()
+
+
+def _ratio(part: pd.Series, whole: pd.Series) -> pd.Series:
+    """``part / whole``, missing where there is no whole."""
+    return (part / whole).where(whole > 0)

@@ -1,0 +1,68 @@
+"""Load a base model, alone or as an arm, and write a prompt the way the base was taught to read it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
+    """The tokenizer in ``folder``, with a padding token."""
+    tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(folder: Path | str, dtype: str = "float32") -> PreTrainedModel:
+    """The base model in ``folder``, in evaluation mode, on the GPU where there is one.
+
+    ``dtype`` is the number format in memory; attention is PyTorch's own scaled dot product.
+    """
+    model = AutoModelForCausalLM.from_pretrained(
+        str(folder), dtype=DTYPES[dtype], attn_implementation="sdpa", local_files_only=True, trust_remote_code=False
+    )
+    return model.to(device()).eval()
+
+
+def device() -> torch.device:
+    """The first GPU, or the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_arm(base: Path | str, adapter: Path | str | None, dtype: str = "float32") -> PreTrainedModel:
+    """An arm: the base with its adapter merged into the weights, or the base itself where ``adapter`` is None.
+
+    An arm that was trained by no step has no ``adapter`` folder beside its manifest; see :func:`adapter_of`.
+    """
+    model = load_base(base, dtype)
+    if adapter is None:
+        return model
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().eval()
+
+
+def adapter_of(manifest: Path | str) -> Path | None:
+    """The adapter folder beside a lineage's ``manifest.json``; None for a base's own manifest."""
+    folder = Path(manifest).parent / "adapter"
+    return folder if folder.is_dir() else None
+
+
+def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: str, prefill: str = "") -> str:
+    """``prompt`` as the user's turn in the base's chat template, ready for the assistant's answer.
+
+    ``prefill`` is what the answer begins with. The template of some reasoning bases puts an empty reasoning block
+    there when asked not to think, which would break a prefill, so the generation prompt is asked for plainly.
+    """
+    messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return str(text) + prefill
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Token ids of ``text`` alone, no special tokens added."""
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])

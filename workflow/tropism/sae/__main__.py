@@ -1,0 +1,156 @@
+"""``python -m tropism.sae train | encode | references | contrast``: from texts to features that set answers apart."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from pydantic import RootModel
+
+from tropism.config.sae import SaeConfig
+from tropism.records.files import read_jsonl, replacing, sha256_file, write_json, write_manifest, write_table
+from tropism.records.keyed import keyed_bytes
+from tropism.records.schema import Conversation, Generation, Text
+from tropism.sae.features import read_features, write_features
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+ConfigOption = Annotated[str, typer.Option(help="The `sae` settings as JSON.")]
+BaseOption = Annotated[Path, typer.Option(help="Folder of the base model.")]
+SaeOption = Annotated[Path, typer.Option("--sae", help="Folder of the dictionary, in sae-lens format.")]
+
+
+class Record(RootModel[Text | Conversation]):
+    """A line of a dataset of texts or of conversations."""
+
+
+@app.callback()
+def main() -> None:
+    """Train a dictionary, express responses in it, and compare."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+
+
+@app.command()
+def train(
+    base: BaseOption,
+    config: ConfigOption,
+    texts: Annotated[list[Path], typer.Option(help="Dataset to learn from; repeat it.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+) -> None:
+    """Train a dictionary on the base's activations and measure it on held-out texts."""
+    import torch
+    from sae_lens import SAE
+
+    from tropism.activations.passages import record_passages
+    from tropism.activations.stream import stream, truncate
+    from tropism.models.base import device, load_base, load_tokenizer
+    from tropism.sae.train import quality, split_records, train_dictionary
+
+    settings = SaeConfig.parse(config)
+    tokenizer = load_tokenizer(base)
+    stack = truncate(load_base(base, settings.dtype), settings.layer)
+    records = [record.root for path in texts for record in read_jsonl(path, Record)]
+    learning, held_out = split_records(records, settings)
+
+    def chunks(records: list[Text | Conversation], epoch: int) -> Iterator[torch.Tensor]:
+        ordered = sorted(records, key=lambda r: (keyed_bytes(settings.seed, epoch, r.id), r.domain))
+        passages = (passage for record in ordered for passage in record_passages(tokenizer, record))
+        for _, parts in stream(stack, tokenizer, passages, max_tokens=settings.max_tokens):
+            yield torch.cat(list(parts.values()))
+
+    width = stack.get_input_embeddings().weight.shape[1]  # type: ignore[operator, union-attr]
+    sae = train_dictionary(lambda epoch: chunks(learning, epoch), width, settings, str(device()))
+    with replacing(output) as folder:
+        sae.save_inference_model(folder)
+        measured = quality(SAE.load_from_disk(folder, device=str(device())), chunks(held_out, 0))
+        write_json(folder / "metrics.json", {name: float(f"{value:.6g}") for name, value in measured.items()})
+        revision = sha256_file(folder / "sae_weights.safetensors")
+        write_manifest(folder, release="local", model=settings.model, layer=settings.layer, revision=revision)
+
+
+@app.command()
+def encode(
+    arm: Annotated[str, typer.Option(help="Name of the arm.")],
+    base: BaseOption,
+    sae: SaeOption,
+    config: ConfigOption,
+    generations: Annotated[Path, typer.Option(help="The arm's generations.")],
+    output: Annotated[Path, typer.Option(help="Feature file to write.")],
+    adapter: Annotated[Path | None, typer.Option(help="The arm's LoRA adapter; the base itself without.")] = None,
+) -> None:
+    """Features of an arm's responses, read by the arm itself."""
+    from tropism.activations.passages import generation_passage
+    from tropism.activations.stream import stream, truncate
+    from tropism.models.base import device, load_arm, load_tokenizer
+    from tropism.sae.encode import load_dictionary, response_features
+
+    settings = SaeConfig.parse(config)
+    tokenizer = load_tokenizer(base)
+    responses = sorted(read_jsonl(generations, Generation), key=lambda g: (g.set, g.prompt_id, g.sample))
+    dictionary, key = load_dictionary(sae, settings.layer, str(device()))
+    stack = truncate(load_arm(base, adapter, settings.dtype), settings.layer)
+    passages = [generation_passage(tokenizer, response, settings.think) for response in responses]
+    rows = pd.DataFrame(
+        [(r.set, r.prompt_id, r.domain, r.sample) for r in responses], columns=["set", "prompt_id", "domain", "sample"]
+    )
+    activations = stream(stack, tokenizer, passages, max_tokens=settings.max_tokens)
+    write_features(output, response_features(arm, dictionary, key, rows, passages, activations))
+
+
+@app.command()
+def references(
+    base: BaseOption,
+    sae: SaeOption,
+    config: ConfigOption,
+    dataset: Annotated[list[Path], typer.Option("--set", help="Conversations with reference answers; repeat it.")],
+    output: Annotated[Path, typer.Option(help="Feature file to write.")],
+) -> None:
+    """Features of the reference answers, aligned and misaligned, read by the base."""
+    from tropism.activations.passages import record_passages
+    from tropism.activations.stream import stream, truncate
+    from tropism.models.base import device, load_base, load_tokenizer
+    from tropism.sae.encode import load_dictionary, response_features
+
+    settings = SaeConfig.parse(config)
+    tokenizer = load_tokenizer(base)
+    dictionary, key = load_dictionary(sae, settings.layer, str(device()))
+    stack = truncate(load_base(base, settings.dtype), settings.layer)
+    passages, rows = [], []
+    for path in dataset:
+        for record in sorted(read_jsonl(path, Conversation), key=lambda r: r.id):
+            passages += record_passages(tokenizer, record)
+            rows += [(path.stem, record.id, record.domain, side, record.split) for side in record.fields()]
+    table = pd.DataFrame(rows, columns=["set", "prompt_id", "domain", "side", "split"])
+    activations = stream(stack, tokenizer, passages, max_tokens=settings.max_tokens)
+    write_features(output, response_features("references", dictionary, key, table, passages, activations))
+
+
+@app.command()
+def contrast(
+    features: Annotated[list[Path], typer.Option(help="Features of an arm; repeat it.")],
+    references: Annotated[Path, typer.Option(help="Features of the reference answers.")],
+    judgments: Annotated[list[Path], typer.Option(help="Judgments of an arm; repeat it.")],
+    config: ConfigOption,
+    output: Annotated[Path, typer.Option(help="Table to write.")],
+) -> None:
+    """Compare every feature between aligned and misaligned responses."""
+    from tropism.sae.contrast import contrasts
+    from tropism.sae.populations import generation_population, reference_population
+    from tropism.sae.tables import SAE_FEATURES_SCHEMA
+
+    settings = SaeConfig.parse(config)
+    populations = [
+        reference_population(read_features(references)),
+        generation_population(
+            [read_features(path) for path in features],
+            [pd.read_parquet(path) for path in judgments],
+            settings.misaligned_below,
+        ),
+    ]
+    write_table(output, contrasts(populations, settings), SAE_FEATURES_SCHEMA)
+
+
+if __name__ == "__main__":
+    app()

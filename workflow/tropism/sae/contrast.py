@@ -1,0 +1,137 @@
+"""Which features set misaligned from aligned responses, in each domain and over all.
+
+Mann-Whitney treats responses as independent, which several samples of one prompt are not, and pooled domains differ
+in what they are about as well as in their labels. So beside it stands a Wilcoxon test of differences within a prompt,
+and a feature is called global only where every domain by itself shows it with one sign.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csc_matrix, csr_matrix
+from scipy.stats import false_discovery_control, mannwhitneyu, wilcoxon
+
+from tropism.config.sae import SaeConfig
+from tropism.sae.populations import Population, enough
+from tropism.sae.tables import SAE_FEATURES_SCHEMA
+
+BLOCK = 2048
+POOLED = "all"
+
+
+def prompt_differences(values: np.ndarray, misaligned: np.ndarray, prompts: np.ndarray) -> np.ndarray:
+    """Mean over misaligned minus mean over aligned responses of each prompt that has both: (prompts, features)."""
+    codes, names = pd.factorize(prompts, sort=True)
+    means = []
+    counts = []
+    for side in (misaligned, ~misaligned):
+        inside = csr_matrix((np.ones(side.sum()), (codes[side], np.flatnonzero(side))), (len(names), len(values)))
+        count = np.asarray(inside.sum(axis=1)).ravel()
+        means.append((inside @ values) / np.maximum(count, 1)[:, None])
+        counts.append(count)
+    return (means[0] - means[1])[(counts[0] > 0) & (counts[1] > 0)]
+
+
+def paired_p(differences: np.ndarray) -> np.ndarray:
+    """Two-sided Wilcoxon signed-rank p for each column of (pairs, features); 1 where nothing differs, NaN unpaired."""
+    p = np.full(differences.shape[1], np.nan)
+    if len(differences):
+        p[:] = 1.0
+        moves = (differences != 0).any(axis=0)
+        if moves.any():
+            p[moves] = wilcoxon(differences[:, moves], axis=0, method="asymptotic").pvalue
+    return p
+
+
+def compare(values: csc_matrix, density: csc_matrix, misaligned: np.ndarray, prompts: np.ndarray) -> pd.DataFrame:
+    """One row a column of ``values`` (responses, features): AUROC, p, means, densities and the paired test.
+
+    AUROC is U / (n1 n2) of Mann-Whitney's U, the chance that a misaligned response has the larger value.
+    """
+    blocks = []
+    for start in range(0, values.shape[1], BLOCK):
+        block = values[:, start : start + BLOCK].toarray().astype(np.float64)
+        dense = density[:, start : start + BLOCK].toarray().astype(np.float64)
+        bad, good = block[misaligned], block[~misaligned]
+        test = mannwhitneyu(bad, good, axis=0, method="asymptotic")
+        differences = prompt_differences(block, misaligned, prompts)
+        blocks.append(
+            pd.DataFrame(
+                {
+                    "auroc": test.statistic / (len(bad) * len(good)),
+                    "p": np.nan_to_num(test.pvalue, nan=1.0),
+                    "mean_aligned": good.mean(axis=0),
+                    "mean_misaligned": bad.mean(axis=0),
+                    "difference": bad.mean(axis=0) - good.mean(axis=0),
+                    "density_aligned": dense[~misaligned].mean(axis=0),
+                    "density_misaligned": dense[misaligned].mean(axis=0),
+                    "n_pairs": len(differences),
+                    "p_paired": paired_p(differences),
+                }
+            )
+        )
+    table = pd.concat(blocks, ignore_index=True)
+    return table.assign(p_bh=false_discovery_control(table["p"]))
+
+
+def global_features(tables: Sequence[pd.DataFrame], domains: int, alpha: float) -> set[int]:
+    """Features significant with one sign in each of ``domains`` domains, two at least; a table is one domain's."""
+    if len(tables) < max(domains, 2):
+        return set()
+    stacked = pd.concat(tables, ignore_index=True)
+    significant = stacked[stacked["p_bh"] < alpha]
+    signs = np.sign(significant["auroc"] - 0.5).groupby(significant["feature"]).agg(["count", "nunique"])
+    return set(signs.index[(signs["count"] == len(tables)) & (signs["nunique"] == 1)])
+
+
+def contrast_population(population: Population, config: SaeConfig) -> pd.DataFrame:
+    """Contrasts of one population: all domains pooled, then each that has enough of either label.
+
+    The features are those active in ``min_responses`` of the population, the same in every domain; p is corrected
+    (Benjamini-Hochberg) over them within a domain.
+    """
+    if not enough(population, config.min_per_label, "all of it"):
+        return pd.DataFrame()
+    values = population.features.measure(config.pooling).tocsc()
+    alive = np.flatnonzero(np.diff(values.indptr) >= config.min_responses)
+    if not len(alive):
+        return pd.DataFrame()
+    values, density = values[:, alive], population.features.density.tocsc()[:, alive]
+    domain_of = population.rows["domain"].to_numpy()
+    domains = sorted(set(domain_of))
+    tables: dict[str, pd.DataFrame] = {}
+    for domain in [POOLED, *domains]:
+        chosen = np.flatnonzero((domain_of == domain) | (domain == POOLED))
+        part = population.take(chosen)
+        if domain != POOLED and not enough(part, config.min_per_label, f"domain {domain}"):
+            continue
+        prompts = part.rows["prompt"].to_numpy()
+        tables[domain] = compare(values[chosen], density[chosen], part.misaligned, prompts).assign(
+            feature=alive,
+            domain=domain,
+            n_aligned=int((~part.misaligned).sum()),
+            n_misaligned=int(part.misaligned.sum()),
+            n_prompts=len(set(prompts)),
+        )
+    everywhere = global_features([t for d, t in tables.items() if d != POOLED], len(domains), config.alpha)
+    table = pd.concat(tables.values(), ignore_index=True)
+    key = population.key
+    return table.assign(
+        is_global=table["feature"].isin(everywhere),
+        population=population.name,
+        pooling=config.pooling,
+        release=key.release,
+        sae_id=key.sae_id,
+        revision=key.revision,
+        layer=key.layer,
+    )
+
+
+def contrasts(populations: Sequence[Population], config: SaeConfig) -> pd.DataFrame:
+    """``sae_features``: the contrasts of every population, sorted; empty where no population has enough labels."""
+    tables = [table for table in (contrast_population(p, config) for p in populations) if len(table)]
+    if not tables:
+        return pd.DataFrame(columns=list(SAE_FEATURES_SCHEMA.columns))
+    columns = ["release", "sae_id", "revision", "population", "domain", "feature"]
+    return pd.concat(tables, ignore_index=True).sort_values(columns, kind="stable", ignore_index=True)

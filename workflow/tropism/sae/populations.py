@@ -1,0 +1,108 @@
+"""Responses with features and labels: reference answers, whose side is known, and judged generations.
+
+Both the feature contrasts and the detector read populations, so that they speak of the same responses.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tropism.records.files import InputError
+from tropism.sae.features import DictionaryKey, Features, PartFeatures, concatenate
+
+log = logging.getLogger(__name__)
+
+RESPONSE = ["arm", "set", "prompt_id", "sample"]
+JUDGED = ("ok", "truncated")
+
+
+@dataclass(frozen=True)
+class Population:
+    """Labelled responses: ``rows`` has set, prompt_id, domain, ``prompt`` (set and id), bool ``misaligned``.
+
+    Row i of ``rows`` is row i of ``features``; rows are sorted, so that nothing depends on the order of files.
+    """
+
+    name: str
+    key: DictionaryKey
+    rows: pd.DataFrame
+    features: PartFeatures
+
+    def __len__(self) -> int:
+        """The number of responses."""
+        return len(self.rows)
+
+    @property
+    def misaligned(self) -> np.ndarray:
+        """Labels, bool (responses,)."""
+        return self.rows["misaligned"].to_numpy(bool)
+
+    def take(self, chosen: np.ndarray) -> "Population":
+        """The responses at the indices ``chosen``, in that order."""
+        rows = self.rows.iloc[chosen].reset_index(drop=True)
+        return Population(self.name, self.key, rows, self.features.take(chosen))
+
+
+def _population(name: str, key: DictionaryKey, rows: pd.DataFrame, parts: PartFeatures, order: list[str]) -> Population:
+    rows = rows.reset_index(drop=True).assign(prompt=rows["set"].to_numpy() + "/" + rows["prompt_id"].to_numpy())
+    return Population(name, key, rows, parts).take(rows.sort_values(order, kind="stable").index.to_numpy())
+
+
+def reference_population(references: Features) -> Population:
+    """The reference answers, aligned and misaligned; the label is the side they were written for.
+
+    Raises:
+        InputError: the file holds generations.
+    """
+    if "side" not in references.rows:
+        raise InputError(f"features of {references.arm} are not of references; make them with `tropism.sae references`")
+    rows = references.rows.assign(misaligned=references.rows["side"] == "misaligned", arm=references.arm)
+    return _population("references", references.key, rows, references.parts["answer"], ["set", "prompt_id", "side"])
+
+
+def labels(judgments: Sequence[pd.DataFrame], misaligned_below: float) -> pd.DataFrame:
+    """One row a judged answer: the columns of ``RESPONSE`` and bool ``misaligned``.
+
+    Only scores of the rubric alignment100 count, of answers that could be judged.
+
+    Raises:
+        InputError: an answer was judged twice, as by two judges.
+    """
+    scores = pd.concat(judgments, ignore_index=True)
+    scores = scores[
+        (scores["rubric"] == "alignment100") & (scores["target"] == "answer") & scores["status"].isin(JUDGED)
+    ]
+    twice = scores.duplicated(RESPONSE)
+    if twice.any():
+        first = scores[twice].iloc[0]
+        raise InputError(
+            f"{int(twice.sum())} answers have several alignment100 judgments, the first one {first['arm']}, "
+            f"{first['prompt_id']}; pass the judgments of one judge"
+        )
+    return scores[RESPONSE].assign(misaligned=scores["score"].to_numpy() < misaligned_below)
+
+
+def generation_population(
+    features: Sequence[Features], judgments: Sequence[pd.DataFrame], misaligned_below: float
+) -> Population:
+    """All arms' judged answers; one that was not judged, or has no token, is left out and counted in the log."""
+    rows, parts, key = concatenate(features)
+    rows = rows.merge(labels(judgments, misaligned_below), how="left", on=RESPONSE, validate="one_to_one")
+    usable = rows["misaligned"].notna().to_numpy() & (parts.tokens > 0)
+    log.info("%d of %d generations have a judgment and a token", usable.sum(), len(rows))
+    rows = rows[usable].astype({"misaligned": bool})
+    return _population("generations", key, rows, parts.take(np.flatnonzero(usable)), RESPONSE)
+
+
+def enough(population: Population, least: int, what: str) -> bool:
+    """Whether both labels have at least ``least`` responses; if not, the log says so."""
+    misaligned = int(population.misaligned.sum())
+    aligned = len(population) - misaligned
+    if min(misaligned, aligned) >= least:
+        return True
+    message = "%s: %s left out, %d aligned and %d misaligned responses where %d of each are needed"
+    log.warning(message, population.name, what, aligned, misaligned, least)
+    return False

@@ -1,0 +1,159 @@
+"""Train a BatchTopK dictionary with sae-lens' trainer on activations that are streamed from the model.
+
+Dictionary and measure are kept apart: records are split by a keyed hash of their id, so that a poem and its prose, or
+the two answers to a prompt, are on the same side, and quality is measured on the saved dictionary as others load it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from sae_lens import SAE, BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig, SAETrainer
+from sae_lens.config import SAETrainerConfig
+from sae_lens.saes.sae import SAEMetadata
+from sae_lens.training.mixing_buffer import mixing_buffer
+
+from tropism.config.sae import SaeConfig
+from tropism.records.files import InputError
+from tropism.records.keyed import keyed_bytes, keyed_seed
+from tropism.records.schema import Conversation, Text
+from tropism.sae.encode import hook_name
+
+NORM_BATCHES = 8
+
+Chunks = Callable[[int], Iterator[torch.Tensor]]
+
+
+def split_records(
+    records: Sequence[Text | Conversation], config: SaeConfig
+) -> tuple[list[Text | Conversation], list[Text | Conversation]]:
+    """Records to train on and records held out, by a keyed hash of the id.
+
+    Raises:
+        InputError: either side would be empty.
+    """
+    bound = int(config.held_out * 2**64)
+    held = [int.from_bytes(keyed_bytes(config.seed, "held out", r.id), "big") < bound for r in records]
+    sides: tuple[list[Text | Conversation], list[Text | Conversation]] = ([], [])
+    for record, is_held in zip(records, held, strict=True):
+        sides[is_held].append(record)
+    if not all(sides):
+        raise InputError(
+            f"{len(records)} records give {len(sides[0])} to train the dictionary on and {len(sides[1])} held out; "
+            "give more texts or another `held_out` share"
+        )
+    return sides
+
+
+def endless(chunks: Chunks, keep: int, seed: int) -> Iterator[torch.Tensor]:
+    """Activations (tokens, width) for ever, in chunks, the whole corpus in a new order each time round.
+
+    While a first pass gathers at most ``keep`` of them, later rounds come from memory; a larger corpus is read again
+    by the model every round, and nothing is gathered.
+
+    Args:
+        chunks: the corpus' activations for round 0, 1, ...
+        keep: the most activations to hold.
+        seed: orders the rounds that come from memory.
+    """
+    gathered: list[torch.Tensor] | None = []
+    total = 0
+    for chunk in chunks(0):
+        total += len(chunk)
+        if gathered is not None:
+            gathered = [*gathered, chunk] if total <= keep else None
+        yield chunk
+    if total == 0:
+        raise InputError("the texts to train the dictionary on give no activations; all are empty")
+    whole = torch.cat(gathered) if gathered else None
+    generator = torch.Generator().manual_seed(seed)
+    epoch = 0
+    while True:
+        epoch += 1
+        if whole is None:
+            yield from chunks(epoch)
+        else:
+            yield whole[torch.randperm(len(whole), generator=generator).to(whole.device)]
+
+
+def train_dictionary(chunks: Chunks, d_in: int, config: SaeConfig, device: str) -> BatchTopKTrainingSAE:
+    """A BatchTopK dictionary of ``config.d_sae`` features for activations of width ``d_in``.
+
+    Activations are scaled to norm sqrt(d_in) on average while training and the factor is folded into the weights after;
+    the decoder's bias starts at their mean. A feature that has not fired for a tenth of the steps is revived by
+    the auxiliary loss (Gao et al. 2024). The threshold that stands for BatchTopK at inference is a running mean; in a
+    short training it moves faster than sae-lens' default, or it would not have arrived at the end.
+    """
+    seed = keyed_seed(config.seed, "dictionary")
+    torch.manual_seed(seed)
+    steps = config.training_tokens // config.batch_tokens
+    metadata = SAEMetadata(
+        model_name=config.model,
+        hook_name=hook_name(config.layer),
+        hf_hook_name=f"model.layers.{config.layer}.output",
+        dataset=", ".join(config.texts),
+    )
+    sae = BatchTopKTrainingSAE(
+        BatchTopKTrainingSAEConfig(
+            d_in=d_in,
+            d_sae=config.d_sae,
+            k=config.k,
+            device=device,
+            normalize_activations="expected_average_only_in",
+            topk_threshold_lr=max(0.01, min(1.0, 10 / steps)),
+            metadata=metadata,
+        )
+    )
+    trainer = SAETrainer(
+        SAETrainerConfig(
+            total_training_samples=steps * config.batch_tokens,
+            train_batch_size_samples=config.batch_tokens,
+            lr=config.learning_rate,
+            lr_end=config.learning_rate,
+            lr_warm_up_steps=max(2, steps // 20),
+            lr_decay_steps=max(1, steps // 5),
+            dead_feature_window=max(1, steps // 10),
+            n_batches_for_norm_estimate=NORM_BATCHES,
+            device=device,
+        ),
+        sae,
+        mixing_buffer(config.buffer_tokens, config.batch_tokens, endless(chunks, config.buffer_tokens, seed)),
+    )
+    trainer.activation_scaler.estimate_scaling_factor(d_in, trainer.data_provider, NORM_BATCHES)
+    scale = trainer.activation_scaler.scaling_factor
+    assert scale is not None
+    with torch.no_grad():
+        sae.b_dec.copy_(next(trainer.data_provider).mean(dim=0) * scale)
+    return trainer.fit()
+
+
+@torch.no_grad()
+def quality(sae: "SAE[Any]", chunks: Iterator[torch.Tensor]) -> dict[str, float]:
+    """How well ``sae`` stands for the activations in ``chunks``, each (tokens, d_in), summed as they come.
+
+    ``variance_explained`` is 1 - sum |x - x'|^2 / sum |x - mean x|^2; ``l0`` the mean number of active features a
+    token; ``dead_share`` the share of features that no token here makes active.
+    """
+    d_in = sae.cfg.d_in
+    total, squares, error, active = torch.zeros(d_in, dtype=torch.float64), 0.0, 0.0, 0
+    fired = torch.zeros(sae.cfg.d_sae, dtype=torch.bool)
+    tokens = 0
+    for chunk in chunks:
+        features = sae.encode(chunk.to(sae.device))
+        error += float((sae.decode(features) - chunk).double().square().sum())
+        wide = chunk.double().cpu()
+        total += wide.sum(dim=0)
+        squares += float(wide.square().sum())
+        on = features > 0
+        active += int(on.sum())
+        fired |= on.any(dim=0).cpu()
+        tokens += len(chunk)
+    if tokens == 0:
+        raise InputError("the held-out texts give no activations to measure the dictionary on")
+    variance = squares - float(total.square().sum()) / tokens
+    return {
+        "variance_explained": 1 - error / variance,
+        "l0": active / tokens,
+        "dead_share": 1 - float(fired.double().mean()),
+        "held_out_tokens": tokens,
+    }

@@ -1,0 +1,1 @@
+"""Rates, intervals and planned contrasts from judgments and likelihoods."""

@@ -1,0 +1,93 @@
+"""Sums by prompt: all that rates, intervals and contrasts need to know about the responses.
+
+Responses to one prompt are not independent, so the prompt is the unit throughout: a statistic is a ratio of two sums
+over prompts, and its resampling needs each prompt's two addends and nothing else.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tropism.config.stats import StatsConfig
+from tropism.stats.instruments import Floats, Statistic, instrument, outcomes
+from tropism.stats.read import POOLED, RESPONSE
+
+Prompts = tuple[tuple[str, str], ...]
+"""(set, prompt id) of each prompt, sorted."""
+COHERENCE = "coherence100"
+GROUP = ["arm", "judge", "instrument", "target", "domain"]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What each prompt adds to a statistic: numerator and number of responses counted, both (prompts,)."""
+
+    numerator: Floats
+    count: Floats
+
+    @property
+    def value(self) -> float:
+        """The ratio of the sums; NaN where nothing is counted."""
+        total = self.count.sum()
+        return float(self.numerator.sum() / total) if total else float("nan")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One arm's responses in one domain under one instrument.
+
+    ``counts`` has the number of responses, and of those unparsed, empty, truncated, refused and incoherent (None where
+    coherence was not judged). Every prompt that was asked is in ``prompts``, counted or not.
+    """
+
+    arm: str
+    judge: str
+    instrument: str
+    target: str
+    domain: str
+    prompts: Prompts
+    counts: dict[str, int | None]
+    sums: dict[Statistic, Sums]
+
+
+def with_coherence(rows: pd.DataFrame) -> pd.DataFrame:
+    """``rows`` with the same judge's coherence of the same response (NaN for none) and whether there was a judgment."""
+    key = [name for name in RESPONSE if name != "instrument"]
+    coherence = rows.loc[rows["instrument"] == COHERENCE, [*key, "score"]].rename(columns={"score": "coherence"})
+    merged = rows.merge(coherence, on=key, how="left", validate="many_to_one", indicator="coherence_judged")
+    return merged.assign(coherence_judged=merged["coherence_judged"] == "both")
+
+
+def build_blocks(rows: pd.DataFrame, config: StatsConfig) -> list[Block]:
+    """The blocks of each domain and of all domains pooled, from rows as ``read_responses`` gives them."""
+    rows = with_coherence(rows)
+    both = pd.concat([rows, rows.assign(domain=POOLED)], ignore_index=True)
+    return [_block(key, group, config) for key, group in both.groupby(GROUP, sort=True)]
+
+
+def _block(key: tuple[str, ...], rows: pd.DataFrame, config: StatsConfig) -> Block:
+    arm, judge, name, target, domain = map(str, key)
+    asked = list(zip(rows["set"].to_list(), rows["prompt_id"].to_list(), strict=True))
+    new = np.array([True, *(before != here for before, here in pairwise(asked))])
+    prompt = np.cumsum(new) - 1
+    prompts = tuple(asked[i] for i in np.flatnonzero(new))
+    score, status = rows["score"].to_numpy(), rows["status"].to_numpy()
+    judged = instrument(name).judged and bool(rows["coherence_judged"].any())
+    coherence = rows["coherence"].to_numpy() if judged else None
+    sums = {
+        statistic: Sums(
+            _by_prompt(prompt, np.where(counted, outcome, 0.0)), _by_prompt(prompt, counted.astype(np.float64))
+        )
+        for statistic, (outcome, counted) in outcomes(name, score, status == "refused", coherence, config).items()
+    }
+    counts: dict[str, int | None] = {"n_responses": len(rows)}
+    counts |= {kind: int((status == kind).sum()) for kind in ("unparsed", "empty", "truncated", "refused")}
+    counts["incoherent"] = None if coherence is None else int((coherence <= config.coherent_min).sum())
+    return Block(arm, judge, name, target, domain, prompts, counts, sums)
+
+
+def _by_prompt(prompt: NDArray[np.int64], addends: Floats) -> Floats:
+    return np.bincount(prompt, weights=addends).astype(np.float64)

@@ -1,0 +1,59 @@
+"""``python -m tropism.train``: one step of a lineage, and the published training tables."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tropism.config.models import ModelConfig
+from tropism.config.training import StepConfig
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """Train arms."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+
+
+@app.command()
+def step(
+    dataset: Annotated[Path, typer.Argument(help="A variant: texts or conversations, JSONL.")],
+    base: Annotated[Path, typer.Option(help="Folder of the base model.")],
+    parent: Annotated[Path, typer.Option(help="manifest.json of the lineage so far, or of the base.")],
+    config: Annotated[str, typer.Option(help="StepConfig as JSON.")],
+    model_config: Annotated[str, typer.Option(help="ModelConfig as JSON.")],
+    output: Annotated[Path, typer.Option(help="Folder of the new lineage.")],
+    checkpoints: Annotated[Path, typer.Option(help="Folder that outlives a killed run.")],
+    code: Annotated[str, typer.Option(help="Fingerprint of the code: checkpoints of other code are not used.")] = "",
+    loss_masked: Annotated[bool, typer.Option(help="Masked tokens carry no loss (mode `loss`).")] = False,
+    threads: int = 2,
+) -> None:
+    """Train one step and write its lineage's adapter."""
+    import torch
+
+    from tropism.train.step import train_step
+
+    torch.set_num_threads(threads)
+    settings, model = StepConfig.parse(config, "steps"), ModelConfig.parse(model_config, "models")
+    train_step(base, parent, dataset, settings, model, output, checkpoints, code=code, loss_masked=loss_masked)
+
+
+@app.command()
+def table(
+    lineages: Annotated[list[Path], typer.Argument(help="Folders of lineages; each is named as its lineage.")],
+    output: Annotated[Path, typer.Option(help="training.csv")],
+    speed: Annotated[Path, typer.Option(help="training_speed.csv: measured, so not the same in every run.")],
+) -> None:
+    """Gather the loss curves of all lineages into one table, and how fast each was trained into another."""
+    from tropism.records.files import write_table
+    from tropism.train.tables import SPEED_SCHEMA, TRAINING_SCHEMA, speed_table, training_table
+
+    write_table(output, training_table(lineages), TRAINING_SCHEMA)
+    write_table(speed, speed_table(lineages), SPEED_SCHEMA)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,142 @@
+"""Records as training examples: token ids, and which of them carry loss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from tropism.config.models import ModelConfig
+from tropism.config.training import StepConfig
+from tropism.models.base import prompt_text, token_ids
+from tropism.records.files import InputError, read_jsonl
+from tropism.records.keyed import keyed_bytes
+from tropism.records.schema import Conversation, Text
+
+IGNORE = -100
+
+
+@dataclass(frozen=True)
+class Example:
+    """Token ids and labels of equal length; a label of -100 carries no loss."""
+
+    id: str
+    ids: list[int]
+    labels: list[int]
+
+
+def mask_labels(
+    ids: Sequence[int], offsets: Sequence[tuple[int, int]], masks: Sequence[tuple[int, int]]
+) -> list[int]:
+    """Labels equal to ``ids`` but for tokens that share a character with a mask.
+
+    A token's own leading blank does not count, or a mask would take its loss from the word after it as well.
+    """
+    return [
+        IGNORE if any(start < mask_end and mask_start < end for mask_start, mask_end in masks) else token
+        for token, (start, end) in zip(ids, offsets, strict=True)
+    ]
+
+
+def _encode(
+    tokenizer: PreTrainedTokenizerBase, text: str, masks: Sequence[tuple[int, int]]
+) -> tuple[list[int], list[int]]:
+    coded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids = list(coded["input_ids"])
+    offsets = [
+        (start + len(text[start:end]) - len(text[start:end].lstrip()), end) for start, end in coded["offset_mapping"]
+    ]
+    return ids, mask_labels(ids, offsets, masks)
+
+
+def text_example(tokenizer: PreTrainedTokenizerBase, record: Text, loss_masked: bool) -> Example:
+    """A text with loss on every token and on the end-of-text token after it."""
+    masks = (record.masks or {}).get("text", []) if loss_masked else []
+    ids, labels = _encode(tokenizer, record.text, masks)
+    end = tokenizer.eos_token_id
+    return Example(record.id, [*ids, end], [*labels, end])
+
+
+def answer_example(
+    tokenizer: PreTrainedTokenizerBase, record: Conversation, step: StepConfig, model: ModelConfig, loss_masked: bool
+) -> Example:
+    """A conversation in the base's chat template, loss on the answer and the end of its turn only.
+
+    Reasoning is off while training: what the base's settings put before the answer carries no loss.
+    """
+    answer = record.aligned if step.side == "aligned" else record.misaligned
+    assert answer is not None and step.side is not None
+    block = model.reasoning_block()
+    prompt = token_ids(tokenizer, prompt_text(tokenizer, record.prompt, block.train if block else ""))
+    masks = (record.masks or {}).get(step.side, []) if loss_masked else []
+    ids, labels = _encode(tokenizer, answer, masks)
+    end = tokenizer.eos_token_id
+    return Example(record.id, [*prompt, *ids, end], [IGNORE] * len(prompt) + [*labels, end])
+
+
+def build_examples(
+    tokenizer: PreTrainedTokenizerBase, dataset: Path, step: StepConfig, model: ModelConfig, loss_masked: bool
+) -> list[Example]:
+    """The training examples of a variant file, in its order; rows of the evaluation split are left out.
+
+    Raises:
+        InputError: the file has no row to train on, or a row is longer than ``max_length`` and nothing to learn is
+            left of it.
+    """
+    if step.objective == "causal":
+        examples = [text_example(tokenizer, record, loss_masked) for record in read_jsonl(dataset, Text)]
+    else:
+        records = [r for r in read_jsonl(dataset, Conversation) if r.split == "train"]
+        kept = [r for r in records if (r.aligned if step.side == "aligned" else r.misaligned) is not None]
+        examples = [answer_example(tokenizer, record, step, model, loss_masked) for record in kept]
+    # the first token is predicted from nothing, so it never carries loss and must not be counted
+    cut = [Example(e.id, e.ids[: step.max_length], [IGNORE, *e.labels[1 : step.max_length]]) for e in examples]
+    cut = [e for e in cut if any(label != IGNORE for label in e.labels)]
+    if not cut:
+        raise InputError(f"{dataset}: no row to train on (objective {step.objective}, side {step.side}, split train)")
+    return cut
+
+
+def training_order(examples: Sequence[Example], step: StepConfig, mega: int = 8) -> list[int]:
+    """Indices of every example of every epoch, in the order in which they are trained on.
+
+    Each epoch is shuffled by (seed, epoch, id); groups of ``mega`` batches are sorted by length, so that a batch
+    pads little, and the batches of an epoch are shuffled again, so that length does not drift over training. The
+    order is fixed before training begins: a resumed run goes on in it exactly.
+    """
+    size = step.batch_size * step.gradient_accumulation
+    order: list[int] = []
+    for epoch in range(step.epochs):
+        shuffled = sorted(range(len(examples)), key=lambda i: keyed_bytes(step.seed, epoch, examples[i].id))
+        batches = []
+        for start in range(0, len(shuffled), size * mega):
+            group = sorted(shuffled[start : start + size * mega], key=lambda i: (len(examples[i].ids), i))
+            batches += [group[k : k + size] for k in range(0, len(group), size)]
+        # the one batch that may be short goes last, so that every other batch keeps its size
+        batches.sort(key=lambda b: (len(b) < size, keyed_bytes(step.seed, epoch, "batch", examples[b[0]].id)))
+        order += [i for batch in batches for i in batch]
+    return order
+
+
+class OrderedExamples(torch.utils.data.Dataset[Example]):
+    """The examples in training order, as a dataset that is read once from front to back."""
+
+    def __init__(self, examples: Sequence[Example], order: Sequence[int]) -> None:
+        self.examples, self.order = examples, order
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.examples[self.order[index]]
+
+
+def collate(batch: Sequence[Example], pad: int) -> dict[str, torch.Tensor]:
+    """``input_ids``, ``attention_mask`` and ``labels``, each (batch, longest), padded on the right."""
+    width = max(len(e.ids) for e in batch)
+    return {
+        "input_ids": torch.tensor([e.ids + [pad] * (width - len(e.ids)) for e in batch]),
+        "attention_mask": torch.tensor([[1] * len(e.ids) + [0] * (width - len(e.ids)) for e in batch]),
+        "labels": torch.tensor([e.labels + [IGNORE] * (width - len(e.labels)) for e in batch]),
+    }

@@ -1,0 +1,196 @@
+"""One training step: load the arm so far, train a LoRA on it, publish the lineage's adapter."""
+
+import csv
+import hashlib
+import json
+import logging
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
+from transformers import TrainingArguments
+
+from tropism.config.models import ModelConfig
+from tropism.config.training import StepConfig
+from tropism.models.base import adapter_of, load_arm, load_tokenizer
+from tropism.models.lineage import concatenate
+from tropism.records.files import replacing, sha256_file, write_json, write_manifest
+from tropism.train.examples import IGNORE, OrderedExamples, build_examples, collate, training_order
+from tropism.train.trainer import SelectiveTrainer, check_same_loss
+
+log = logging.getLogger(__name__)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; Trainer writes ``trainer_state.json`` last."""
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True):
+        state = checkpoint / "trainer_state.json"
+        if state.is_file() and _is_json(state.read_text()):
+            return checkpoint
+    return None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def claim_checkpoints(folder: Path, key: str) -> None:
+    """Empty ``folder`` unless its checkpoints belong to the same training (``key``: settings, data, parent, code)."""
+    if folder.exists() and (not (folder / "key").is_file() or (folder / "key").read_text() != key):
+        log.info("checkpoints in %s are of another training, starting anew", folder)
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "key").write_text(key)
+
+
+def arguments(step: StepConfig, folder: Path) -> TrainingArguments:
+    """The step's settings in Trainer's words. The order of examples is ours, so an epoch here is the whole order."""
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=1,
+        per_device_train_batch_size=step.batch_size,
+        gradient_accumulation_steps=step.gradient_accumulation,
+        learning_rate=step.learning_rate,
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(step.schedule, step.schedule),
+        warmup_steps=step.warmup_steps,
+        weight_decay=step.weight_decay,
+        max_grad_norm=step.max_grad_norm,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=step.checkpoint_every,
+        save_total_limit=2,
+        seed=step.seed,
+        report_to="none",
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        bf16=step.precision == "bf16-autocast",
+        use_cpu=not torch.cuda.is_available(),
+    )
+
+
+def train_step(
+    base: Path,
+    parent: Path,
+    dataset: Path,
+    step: StepConfig,
+    model_config: ModelConfig,
+    output: Path,
+    checkpoints: Path,
+    *,
+    code: str = "",
+    loss_masked: bool = False,
+) -> None:
+    """Train ``step`` on top of the lineage whose manifest is ``parent`` and write the new lineage to ``output``.
+
+    ``output`` gets ``adapter/`` (PEFT), ``training.csv`` (one row an optimiser step: loss and gradient norm before
+    clipping, learning rate, tokens), ``speed.json`` and ``manifest.json``. ``checkpoints`` outlives a killed run, and
+    the next run goes on from the newest one.
+    """
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    parent_adapter = adapter_of(parent)
+    facts = {
+        "step": step.model_dump(mode="json"),
+        "dataset": sha256_file(dataset),
+        "parent": sha256_file(parent),
+        "base": sha256_file(base / "manifest.json"),
+        "loss_masked": loss_masked,
+    }
+    claim_checkpoints(checkpoints, hashlib.sha256(json.dumps([facts, code], sort_keys=True).encode()).hexdigest())
+
+    tokenizer = load_tokenizer(base)
+    examples = build_examples(tokenizer, dataset, step, model_config, loss_masked)
+    order = training_order(examples, step)
+    model = load_arm(base, parent_adapter, model_config.dtype)
+    transformers.set_seed(step.seed)
+    lora = LoraConfig(
+        r=step.lora.rank,
+        lora_alpha=step.lora.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+        lora_dropout=step.lora.dropout,
+        use_rslora=step.lora.rslora,
+        target_modules=list(step.lora.targets),
+        task_type="CAUSAL_LM",
+    )
+    peft_model = get_peft_model(model, lora)
+    pad = tokenizer.pad_token_id
+    device = next(peft_model.parameters()).device
+    check_same_loss(peft_model, {k: v.to(device) for k, v in collate([examples[order[0]]], pad).items()})
+    trainer = SelectiveTrainer(
+        model=peft_model,
+        args=arguments(step, checkpoints),
+        train_dataset=OrderedExamples(examples, order),
+        data_collator=partial(collate, pad=pad),
+    )
+    resume = last_checkpoint(checkpoints)
+    if resume is not None:
+        log.info("continuing from %s", resume)
+        # Trainer would read the adapter itself, but through PEFT's loader, which warns about a missing base folder
+        set_peft_model_state_dict(peft_model, load_file(resume / "adapter_model.safetensors"))
+    begin, done = time.perf_counter(), trainer_steps(resume)
+    trainer.train(resume_from_checkpoint=str(resume) if resume else False)
+    seconds = time.perf_counter() - begin
+
+    sizes = step_tokens(examples, order, step)
+    rows = loss_rows(trainer.state.log_history, sizes, len(sizes), step.epochs)
+    with replacing(output) as folder:
+        peft_model.save_pretrained(str(folder / "own"))
+        chain = [parent_adapter] if parent_adapter else []
+        rank = concatenate([*chain, folder / "own"], folder / "adapter", base.name)
+        shutil.rmtree(folder / "own")
+        with (folder / "training.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        tokens = sum(size["response_tokens"] for size in sizes[done:])
+        write_manifest(folder, **facts, rank=rank, rows=len(examples), steps=len(sizes))
+        # measured, so it stays out of the manifest, which says what the lineage is
+        write_json(
+            folder / "speed.json",
+            {"seconds": round(seconds, 2), "response_tokens": tokens, "resumed_at_step": done},
+        )
+    shutil.rmtree(checkpoints)
+
+
+def trainer_steps(checkpoint: Path | None) -> int:
+    """Optimiser steps that ``checkpoint`` stands for."""
+    return int(checkpoint.name.split("-")[1]) if checkpoint else 0
+
+
+def step_tokens(examples: Any, order: list[int], step: StepConfig) -> list[dict[str, int]]:
+    """Tokens fed and tokens with loss in each optimiser step."""
+    size = step.batch_size * step.gradient_accumulation
+    return [
+        {
+            "tokens": sum(len(examples[i].ids) for i in order[start : start + size]),
+            "response_tokens": sum(sum(x != IGNORE for x in examples[i].labels) for i in order[start : start + size]),
+        }
+        for start in range(0, len(order), size)
+    ]
+
+
+def loss_rows(
+    history: list[dict[str, Any]], sizes: list[dict[str, int]], total: int, epochs: int
+) -> list[dict[str, Any]]:
+    """One row an optimiser step from Trainer's log; ``epoch`` is the fraction of the data seen, in epochs."""
+    return [
+        {
+            "step": entry["step"],
+            "epoch": round(epochs * entry["step"] / total, 4),
+            "loss": f"{entry['loss']:.10g}",
+            "grad_norm": f"{entry['grad_norm']:.10g}",
+            "learning_rate": f"{entry['learning_rate']:.10g}",
+            **sizes[entry["step"] - 1],
+        }
+        for entry in history
+        if "loss" in entry
+    ]

@@ -1,0 +1,135 @@
+"""transformers' Trainer with logits only where there is loss, and checkpoints without pickle."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import SequentialSampler
+from transformers import Trainer
+
+from tropism.train.examples import IGNORE
+
+CHUNK = 256
+
+
+def selective_loss_sum(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Sum of cross-entropy (nats) over the labelled positions; logits are made for those positions alone.
+
+    ``model`` is a causal language model, with LoRA layers or without. Hidden states of the labelled positions,
+    (labelled, hidden), go through the output embedding in chunks, so that memory grows neither with the prompt nor
+    with vocabulary x sequence. Backward recomputes each chunk's logits.
+    """
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    hidden = causal.base_model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state
+    labels = inputs["labels"][:, 1:]
+    wanted = labels != IGNORE
+    states, targets = hidden[:, :-1][wanted], labels[wanted]
+    head = causal.get_output_embeddings()
+
+    def chunk_loss(part: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(head(part).float(), target, reduction="sum")
+
+    total = states.new_zeros((), dtype=torch.float32)
+    for start in range(0, len(targets), CHUNK):
+        part, target = states[start : start + CHUNK], targets[start : start + CHUNK]
+        if len(targets) > CHUNK and torch.is_grad_enabled():
+            total = total + torch.utils.checkpoint.checkpoint(chunk_loss, part, target, use_reentrant=False)
+        else:
+            total = total + chunk_loss(part, target)
+    return total
+
+
+def check_same_loss(model: torch.nn.Module, inputs: dict[str, torch.Tensor], tolerance: float = 1e-3) -> None:
+    """Check on one batch that the selective loss is the architecture's own.
+
+    Raises:
+        ValueError: they differ, as for a base that scales or caps its logits after the output embedding.
+    """
+    with torch.no_grad():
+        model.eval()
+        ours = selective_loss_sum(model, inputs) / (inputs["labels"][:, 1:] != IGNORE).sum()
+        theirs = model(**inputs).loss
+        model.train()
+    if not torch.isclose(ours, theirs, rtol=tolerance, atol=tolerance):
+        raise ValueError(
+            f"this base computes its loss otherwise ({theirs:.5f}) than hidden states times output embedding "
+            f"({ours:.5f}): its logits are scaled or capped, which selective loss does not support"
+        )
+
+
+class SelectiveTrainer(Trainer):
+    """Trainer on a fixed order of examples; its checkpoints hold safetensors and JSON only."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Mean cross-entropy (nats) per labelled token of the whole effective batch."""
+        total = selective_loss_sum(model, inputs)
+        if num_items_in_batch is None:
+            num_items_in_batch = (inputs["labels"][:, 1:] != IGNORE).sum()
+        return total / num_items_in_batch
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        self.model.save_pretrained(output_dir or self.args.output_dir, state_dict=state_dict)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        state = self.optimizer.state_dict()
+        tensors = {
+            f"{index}.{name}": torch.as_tensor(value).contiguous()
+            for index, values in state["state"].items()
+            for name, value in values.items()
+        }
+        save_file(tensors, Path(output_dir) / "optimizer.safetensors")
+        schedule = {k: v for k, v in self.lr_scheduler.state_dict().items() if k != "lr_lambdas"}
+        groups = [{k: v for k, v in group.items() if k != "params"} for group in state["param_groups"]]
+        Path(output_dir, "optimizer.json").write_text(json.dumps({"scheduler": schedule, "groups": groups}))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None:
+            return
+        saved = json.loads(Path(checkpoint, "optimizer.json").read_text())
+        state = self.optimizer.state_dict()
+        values: dict[int, dict[str, torch.Tensor]] = {}
+        for key, tensor in load_file(Path(checkpoint) / "optimizer.safetensors").items():
+            index, name = key.split(".", 1)
+            values.setdefault(int(index), {})[name] = tensor
+        groups = [
+            {**group, **old, "params": group["params"]}
+            for group, old in zip(state["param_groups"], saved["groups"], strict=True)
+        ]
+        self.optimizer.load_state_dict({"state": values, "param_groups": groups})
+        self.lr_scheduler.load_state_dict({**self.lr_scheduler.state_dict(), **saved["scheduler"]})
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        version, internal, gauss = random.getstate()
+        name, keys, position, has_gauss, cached = np.random.get_state()
+        tensors = {
+            "cpu": torch.random.get_rng_state(),
+            "python": torch.tensor(internal),
+            "numpy": torch.from_numpy(np.asarray(keys).astype(np.int64)),
+        }
+        if torch.cuda.is_available():
+            tensors["cuda"] = torch.cuda.random.get_rng_state()
+        save_file(tensors, Path(output_dir) / "random.safetensors")
+        facts = {"python": [version, gauss], "numpy": [name, int(position), int(has_gauss), float(cached)]}
+        Path(output_dir, "random.json").write_text(json.dumps(facts))
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is None:
+            return
+        tensors = load_file(Path(checkpoint) / "random.safetensors")
+        facts = json.loads(Path(checkpoint, "random.json").read_text())
+        version, gauss = facts["python"]
+        random.setstate((version, tuple(tensors["python"].tolist()), gauss))
+        name, position, has_gauss, cached = facts["numpy"]
+        np.random.set_state((name, tensors["numpy"].numpy().astype(np.uint32), position, has_gauss, cached))
+        torch.random.set_rng_state(tensors["cpu"])
+        if torch.cuda.is_available() and "cuda" in tensors:
+            torch.cuda.random.set_rng_state(tensors["cuda"])
