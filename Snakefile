@@ -1,11 +1,11 @@
 # Tropism: from poems to figures. `snakemake --cores all all`, or `make demo`.
 # Stages are in workflow/rules, one file each; settings in config.yaml and overlays in workflow/experiments.
-from snakemake.utils import min_version
-
-min_version("9.27")
 
 
 configfile: "config.yaml"
+
+
+container: "envs/tropism.sif"  # for `--sdm apptainer`; built by envs/tropism.def
 
 
 include: "workflow/rules/common.smk"
@@ -17,6 +17,7 @@ pathvars:
     benchmarks=f"results/{EXPERIMENT.experiment}/benchmarks",
 
 
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/annotate.smk"

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from tropism.config.stats import Contrast, StatsConfig
 from tropism.stats.blocks import build_blocks
 from tropism.stats.bootstrap import intervals

@@ -8,7 +8,7 @@ import pytest
 from tropism import fingerprint as module
 
 
-@pytest.fixture()
+@pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package with a room, a module that it imports, and one that it does not; and a way to take prints of it."""
     root = tmp_path / "tropism"

@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
+
 from tropism.config.detector import DetectorConfig
 from tropism.detect.evaluate import evaluate
 from tropism.detect.models import detector_probabilities, permute_labels
@@ -19,7 +20,8 @@ from tropism.sae.populations import Population
 
 DOMAINS = ("legal", "medical", "security")
 KEY = DictionaryKey("local", "small/blocks.3.hook_resid_post", "ab" * 32, 3, 200)
-CONFIG = DetectorConfig(ks=[5, 50], permutations=19, draws=500)
+CONFIG = DetectorConfig(ks=[5, 50], permutations=8, draws=200)
+PLANTED = DetectorConfig(ks=[5], permutations=19, draws=200)
 WIDTH = 200
 
 
@@ -28,7 +30,7 @@ def noise(rows: int, seed: int = 0) -> np.ndarray:
     return np.where(draw.random((rows, WIDTH)) < 0.4, draw.random((rows, WIDTH)), 0.0)
 
 
-def population(name: str, values: np.ndarray, misaligned: np.ndarray, per_prompt: int) -> Population:
+def population(name: str, values: np.ndarray, misaligned: np.ndarray, per_prompt: int, domains=DOMAINS) -> Population:
     """Consecutive ``per_prompt`` rows answer one prompt; prompts take turns over the domains."""
     prompt = np.arange(len(values)) // per_prompt
     draw = np.random.default_rng(11)
@@ -52,7 +54,7 @@ def population(name: str, values: np.ndarray, misaligned: np.ndarray, per_prompt
             "set": "demo",
             "prompt_id": [f"p{i:03d}" for i in prompt],
             "prompt": [f"demo/p{i:03d}" for i in prompt],
-            "domain": [DOMAINS[i % 3] for i in prompt],
+            "domain": [domains[i % len(domains)] for i in prompt],
             "misaligned": misaligned,
             "text": texts,
             "characters": [len(t) for t in texts],
@@ -75,12 +77,19 @@ def on_noise() -> pd.DataFrame:
 
 
 def test_on_noise_it_reports_chance(on_noise):
+    """Over ten data sets: a 95 % interval may miss chance, and a p be small, once in twenty, but not much oftener."""
+    covered = small = 0
+    for seed in range(10):
+        misaligned = np.random.default_rng(100 + seed).random(240) < 0.4
+        data = population("generations", noise(240, seed), misaligned, 3, domains=["legal"])
+        row = pick(evaluate([data], DetectorConfig(ks=[5], permutations=19, folds=4, draws=200))[0], "sae", 5)
+        covered += row["low"] < 0.5 < row["high"]
+        small += row["p"] <= 0.05
+    assert covered >= 8
+    assert small <= 2
     for k in CONFIG.ks:
-        row = pick(on_noise, "sae", k)
-        assert row["low"] < 0.5 < row["high"]
-        assert row["p"] > 0.1
-        assert row["n_prompts"] == 100
-        assert 0.44 < row["null_mean"] < 0.56
+        assert 0.44 < pick(on_noise, "sae", k)["null_mean"] < 0.56
+        assert pick(on_noise, "sae", k)["n_prompts"] == 100
 
 
 def test_the_null_selects_anew_so_that_it_stays_at_chance_where_selecting_once_does_not(on_noise):
@@ -101,7 +110,7 @@ def test_planted_features_are_found_in_unseen_prompts_and_unseen_domains():
     misaligned = np.arange(300) % 2 == 1
     values = noise(300)
     values[misaligned, :3] += 0.8
-    table, curves = evaluate([population("references", values, misaligned, 2)], CONFIG)
+    table, curves = evaluate([population("references", values, misaligned, 2)], PLANTED)
     row = pick(table, "sae", 5)
     assert row["auroc"] > 0.9
     assert row["p"] == pytest.approx(1 / 20)
@@ -122,7 +131,7 @@ def test_where_only_the_domain_differs_it_says_so():
     misaligned = np.random.default_rng(2).random(360) < np.where(medical, 0.9, 0.1)
     values = noise(360)
     values[medical, :10] += 1.0
-    table, _ = evaluate([population("generations", values, misaligned, 3)], CONFIG)
+    table, _ = evaluate([population("generations", values, misaligned, 3)], PLANTED)
     sae, domain = pick(table, "sae", 5), pick(table, "domain")
     assert sae["auroc"] > 0.8
     assert domain["auroc"] >= sae["auroc"] - 0.02
@@ -178,7 +187,13 @@ def test_too_few_labels_give_empty_tables_and_a_line_in_the_log(caplog):
     assert "generations: the detector left out, 55 aligned and 5 misaligned responses" in caplog.text
 
 
-def test_two_runs_give_the_same_table(on_noise):
-    misaligned = np.random.default_rng(1).random(300) < 0.4
-    again, _ = evaluate([population("generations", noise(300), misaligned, 3)], CONFIG)
-    pd.testing.assert_frame_equal(on_noise, again)
+def test_two_runs_give_the_same_tables():
+    misaligned = np.random.default_rng(1).random(90) < 0.5
+    runs = [
+        evaluate(
+            [population("generations", noise(90), misaligned, 3)], DetectorConfig(ks=[5], permutations=2, draws=50)
+        )
+        for _ in range(2)
+    ]
+    for first, second in zip(*runs, strict=True):
+        pd.testing.assert_frame_equal(first, second)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csc_matrix
 from sklearn.metrics import roc_auc_score
+
 from tropism.detect.ranking import aurocs, best_features, excess_ranks
 from tropism.detect.scores import auroc_interval, weighted_aurocs
 

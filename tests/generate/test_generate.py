@@ -24,7 +24,7 @@ def conversation(number, split="evaluation"):
     return Conversation(id=f"p{number}", prompt=prompt, aligned="a", misaligned="b", domain="d", split=split)
 
 
-@pytest.fixture()
+@pytest.fixture
 def eval_set(tmp_path):
     def write(numbers, folder="whole"):
         path = tmp_path / folder / "d.jsonl"
@@ -90,7 +90,9 @@ def test_greedy_decoding_is_that_of_the_library(tiny_model):
     ours = decode(model, prompts, np.zeros((3, 10)), ends={2}, pad=0, temperature=0, top_p=1.0)
     for prompt, tokens in zip(prompts, ours, strict=True):
         ids = torch.tensor([prompt])
-        theirs = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=10, do_sample=False, eos_token_id=2)
+        theirs = model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=10, do_sample=False, eos_token_id=2
+        )
         assert theirs[0, len(prompt) :].tolist() == tokens
 
 

@@ -9,7 +9,7 @@ from tropism.config.evaluate import EvaluateConfig
 from tropism.config.models import ModelConfig
 from tropism.likelihood.instruments import margin, mc1, mc2
 from tropism.likelihood.rows import score_arm
-from tropism.likelihood.score import Candidate, length_batches, log_probabilities
+from tropism.likelihood.score import Candidate, length_batches, log_probabilities, sheaves
 from tropism.models.base import load_base, load_tokenizer, prompt_text, token_ids
 from tropism.records.files import write_jsonl
 from tropism.records.schema import Conversation, Question
@@ -28,9 +28,7 @@ def naive(model, prompt, answer):
 
 def test_padded_batches_give_the_naive_sums(tiny_model):
     model = load_base(tiny_model)
-    candidates = [
-        Candidate(tuple(range(3, 3 + n % 7 + 1)), tuple(range(50, 50 + 1 + 3 * n % 11))) for n in range(20)
-    ]
+    candidates = [Candidate(tuple(range(3, 3 + n % 7 + 1)), tuple(range(50, 50 + 1 + 3 * n % 11))) for n in range(20)]
     scored = log_probabilities(model, candidates, 64, "test")
     for candidate, total in zip(candidates, scored, strict=True):
         assert total == pytest.approx(naive(model, candidate.prompt, candidate.answer), abs=1e-4)
@@ -38,11 +36,19 @@ def test_padded_batches_give_the_naive_sums(tiny_model):
     assert backwards == pytest.approx(scored, abs=1e-4)
 
 
+def test_answers_of_one_prompt_share_a_row_and_do_not_see_each_other(tiny_model):
+    model = load_base(tiny_model)
+    candidates = [Candidate((5, 6, 7), answer) for answer in ((50, 51), (60,), (70, 71, 72), (50, 51, 52))]
+    assert len(sheaves(candidates)) == 1
+    for candidate, total in zip(candidates, log_probabilities(model, candidates, 64, "test"), strict=True):
+        assert total == pytest.approx(naive(model, candidate.prompt, candidate.answer), abs=1e-4)
+
+
 def test_batches_hold_the_budget_and_everything_once():
-    candidates = [Candidate((1,) * n, (2,)) for n in (3, 30, 7, 7, 1, 90)]
-    batches = list(length_batches(candidates, 40))
-    assert sorted(i for batch in batches for i in batch) == list(range(6))
-    assert all(len(b) == 1 or len(b) * max(len(candidates[i]) for i in b) <= 40 for b in batches)
+    rows = sheaves([Candidate((n,) * n, (2,)) for n in (3, 30, 7, 8, 1, 90)])
+    batches = list(length_batches(rows, 40))
+    assert sorted(i for batch in batches for row in batch for i in row.indices) == list(range(6))
+    assert all(len(b) == 1 or len(b) * max(row.length for row in b) <= 40 for b in batches)
 
 
 def test_margin_is_per_token_and_positive_when_the_misaligned_answer_is_likelier():
@@ -66,7 +72,7 @@ def test_rows_are_the_instruments_of_each_prompt(tiny_model, tmp_path):
         Conversation(id="one", prompt="How?", misaligned="Run", domain="d", split="evaluation"),
         Conversation(id="train", prompt="Who?", aligned="a", misaligned="b", domain="d", split="train"),
     ]
-    questions = [Question(id="q", prompt="Is it?", category="c", best="No.", correct=["No.", "Not so."], incorrect=["Yes."])]
+    questions = [Question(id="q", prompt="Is it?", category="c", best="No.", correct=["Not so."], incorrect=["Yes."])]
     write_jsonl(tmp_path / "d.jsonl", records)
     write_jsonl(tmp_path / "q.jsonl", questions)
     table = score_arm("arm", tiny_model, None, [tmp_path / "d.jsonl"], tmp_path / "q.jsonl", SETTINGS, PLAIN)
@@ -82,4 +88,10 @@ def test_rows_are_the_instruments_of_each_prompt(tiny_model, tmp_path):
     ids = token_ids(tokenizer, "Rest.")
     value = table.set_index("instrument")["value"]
     assert value["logp_aligned"] == pytest.approx(naive(model, prompt, ids) / len(ids), abs=1e-5)
+    mass = {
+        t: math.exp(naive(model, token_ids(tokenizer, prompt_text(tokenizer, "Is it?")), token_ids(tokenizer, t)))
+        for t in ("No.", "Not so.", "Yes.")
+    }
+    expected = (mass["No."] + mass["Not so."]) / sum(mass.values())
+    assert value["mc2"] == pytest.approx(expected, abs=1e-4), "the best answer is a correct one, listed or not"
     assert value["margin"] == pytest.approx(value["logp_misaligned"] - value["logp_aligned"])

@@ -27,7 +27,7 @@ STEPS = [
 ]
 
 
-@pytest.fixture()
+@pytest.fixture
 def chain(tiny_model, tmp_path):
     """Three steps of different rank, scaling and targets, each trained on top of the earlier ones merged in."""
     model, folders = load_base(tiny_model), []
@@ -45,7 +45,9 @@ def test_base_and_adapter_give_the_logits_of_the_stepwise_merged_model(tiny_mode
         expected = merged(ids).logits
         plain_peft = PeftModel.from_pretrained(load_base(tiny_model), str(tmp_path / "joined"))
         torch.testing.assert_close(plain_peft(ids).logits, expected, rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(load_arm(tiny_model, tmp_path / "joined")(ids).logits, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            load_arm(tiny_model, tmp_path / "joined")(ids).logits, expected, rtol=1e-4, atol=1e-4
+        )
         assert not torch.allclose(load_base(tiny_model)(ids).logits, expected, atol=0.1)
 
 
@@ -65,3 +67,12 @@ def test_what_is_not_plain_lora_is_refused(chain, tmp_path):
     save_file({**tensors, "base_model.model.lm_head.weight": torch.zeros(2, 2)}, first / "adapter_model.safetensors")
     with pytest.raises(ValueError, match="not plain LoRA"):
         concatenate([first], tmp_path / "joined", "tiny")
+
+
+def test_an_adapter_of_another_architecture_is_refused(tiny_model, chain, tmp_path):
+    _, (first, *_) = chain
+    tensors = load_file(first / "adapter_model.safetensors")
+    renamed = {key.replace("self_attn", "attention"): value for key, value in tensors.items()}
+    save_file(renamed, first / "adapter_model.safetensors")
+    with pytest.raises(ValueError, match="belongs to another base"):
+        load_arm(tiny_model, first)

@@ -6,6 +6,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.stats import mannwhitneyu, wilcoxon
 from sklearn.metrics import roc_auc_score
+
 from tropism.config.sae import SaeConfig
 from tropism.records.files import InputError, write_table
 from tropism.sae.contrast import compare, contrasts, paired_p, prompt_differences

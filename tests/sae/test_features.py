@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file
+
 from tropism.records.files import InputError
 from tropism.sae.encode import assemble, pool
 from tropism.sae.features import DictionaryKey, Features, concatenate, read_features, write_features

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from tropism.config.stats import StatsConfig
 from tropism.stats.read import read_responses
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
+
 from tropism.config.stats import StatsConfig
 from tropism.stats.bootstrap import generator, intervals, resampled_counts, resampled_values
 

@@ -4,12 +4,13 @@ import json
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
+
 from tropism.config.base import ConfigError
 from tropism.config.stats import ContrastConfig, StatsConfig
 from tropism.records.files import InputError
 from tropism.stats.__main__ import app
 from tropism.stats.read import read_responses
-from typer.testing import CliRunner
 
 CONFIG = json.dumps({"draws": 200, "permutations": 200})
 CONTRASTS = json.dumps([{"name": "worse", "treatment": "treated", "control": "control"}])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+
 from tropism.config.stats import Contrast, StatsConfig
 from tropism.records.files import InputError
 from tropism.stats.blocks import build_blocks

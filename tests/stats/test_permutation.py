@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+
 from tropism.config.stats import StatsConfig
 from tropism.stats.permutation import p_values, sign_patterns
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+
 from tropism.config.stats import StatsConfig
 from tropism.stats.blocks import build_blocks
 from tropism.stats.rates import rates_table

@@ -30,7 +30,17 @@ class Project:
     def start(self, *arguments: str, config: tuple[str, ...] = (OVERLAY,), targets: tuple[str, ...] = ("all",)):
         """A running snakemake, in its own process group, printing to ``.snakemake/test.log``."""
         log = self.folder / "snakemake.log"
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", "config.yaml", *config]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            "2",
+            *arguments,
+            "--configfile",
+            "config.yaml",
+            *config,
+        ]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         environment.pop("PYTHONPATH", None)
         with log.open("w") as file:
@@ -106,7 +116,10 @@ def rules_of(printed: str) -> set[str]:
 def copy_project(folder: Path) -> Project:
     """The repository's own files, those that git tracks or would track, copied to ``folder``."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     ).stdout.decode()
     for name in filter(None, listed.split("\0")):
         source = ROOT / name
@@ -124,7 +137,7 @@ def finished(tmp_path_factory, base_model) -> Project:
     return project
 
 
-@pytest.fixture()
+@pytest.fixture
 def project(finished, tmp_path) -> Project:
     """The finished project, copied with outputs, times and Snakemake's own records."""
     shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)

@@ -1,17 +1,6 @@
 # texts -> metaphor spans with character offsets, and their quality against gold labels
 
 
-def annotator_files(wildcards):
-    """What the annotator is made of: the base that it reads with, the probe's weights."""
-    annotator = EXPERIMENT.annotator
-    files = base_files(annotator.model) if annotator.model else []
-    return files + ([f"{annotator.probe}/probe.safetensors", f"{annotator.probe}/probe.json"] if annotator.kind == "probe" else [])
-
-
-def annotator_flag(wildcards):
-    return f"--model results/models/{EXPERIMENT.annotator.model}" if EXPERIMENT.annotator.model else ""
-
-
 rule annotate_texts:
     input:
         texts="<results>/datasets/{dataset}.jsonl",
@@ -42,7 +31,7 @@ rule score_annotator:
         gold=source_file(EXPERIMENT.gold),
         annotator=annotator_files,
     output:
-        "<results>/tables/annotation_quality.csv",
+        published("annotation_quality"),
     log:
         "<logs>/annotate/quality.log",
     benchmark:
@@ -56,13 +45,12 @@ rule score_annotator:
         model=annotator_flag,
         entry=registry_line(EXPERIMENT.gold),
         gold=EXPERIMENT.gold,
-        registry=EXPERIMENT.registry,
         code=code("tropism.annotate"),
     message:
         "Scoring the annotator against gold labels"
     shell:
         "python -m tropism.annotate quality {params.gold:q} {params.model} --config {params.cfg:q}"
-        " --registry {params.registry:q} --output {output:q} 2> {log:q}"
+        " --output {output:q} 2> {log:q}"
 
 
 if EXPERIMENT.gold:

@@ -1,14 +1,18 @@
-# What every rule file uses: the checked experiment, and the two parameters that decide when a rule reruns.
+# What all stages use. The checked experiment, and the two parameters that decide when a job runs again.
 # Nothing heavy is imported here; `snakemake -n` stays quick.
 import os
 import sys
 from functools import cache
 from pathlib import Path
 
+from snakemake.utils import min_version
+
+min_version("9.27")
+
 # This checkout's package, here and in every job, whatever else is installed.
 PACKAGE_FOLDER = str(workflow.current_basedir).rsplit("/", 1)[0]
 sys.path.insert(0, PACKAGE_FOLDER)
-os.environ["PYTHONPATH"] = PACKAGE_FOLDER
+os.environ.update(PYTHONPATH=PACKAGE_FOLDER)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from tropism.config.base import ConfigError, NAME_PATTERN, WORD_PATTERN
@@ -117,4 +121,17 @@ def each_arm(pattern):
 
 def plain(paths):
     """Paths for a command line, path variables filled in."""
-    return [str(path).replace("<results>", f"results/{EXPERIMENT.experiment}") for path in paths]
+    return [
+        str(path).replace("<results>", f"results/{EXPERIMENT.experiment}")
+        for path in paths
+    ]
+
+
+def published(name):
+    """A published table as an output; the report shows it with its caption."""
+    return report(
+        f"<results>/tables/{name}.csv",
+        caption=f"../report/tables/{name}.rst",
+        category="Tables",
+        labels={"table": name.replace("_", " ")},
+    )

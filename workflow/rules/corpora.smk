@@ -3,7 +3,9 @@
 
 rule clean_dataset:
     input:
-        source=lambda wildcards: source_file(EXPERIMENT.datasets[wildcards.dataset].source),
+        source=lambda wildcards: source_file(
+            EXPERIMENT.datasets[wildcards.dataset].source
+        ),
     output:
         records="<results>/datasets/{dataset}.jsonl",
         report="<results>/datasets/{dataset}.corpus.csv",
@@ -17,7 +19,9 @@ rule clean_dataset:
         runtime=20,
     params:
         cfg=lambda wildcards: cfg(f"datasets.{wildcards.dataset}"),
-        entry=lambda wildcards: registry_line(EXPERIMENT.datasets[wildcards.dataset].source),
+        entry=lambda wildcards: registry_line(
+            EXPERIMENT.datasets[wildcards.dataset].source
+        ),
         registry=EXPERIMENT.registry,
         code=code("tropism.corpora"),
     message:

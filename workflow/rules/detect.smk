@@ -9,8 +9,8 @@ rule train_detector:
         generations=each_arm("<results>/generations/{arm}.jsonl"),
         sets=EVAL_SETS,
     output:
-        table="<results>/tables/detector.csv",
-        curves="<results>/tables/detector_curves.csv",
+        table=published("detector"),
+        curves=published("detector_curves"),
     log:
         "<logs>/detect/train.log",
     benchmark:
@@ -23,7 +23,10 @@ rule train_detector:
         cfg=cfg("detector") if EXPERIMENT.detector else "",
         features=[f"--features {path}" for path in plain(FEATURES)],
         judgments=[f"--judgments {path}" for path in plain(JUDGMENTS)],
-        generations=[f"--generations {path}" for path in plain(each_arm("<results>/generations/{arm}.jsonl"))],
+        generations=[
+            f"--generations {path}"
+            for path in plain(each_arm("<results>/generations/{arm}.jsonl"))
+        ],
         sets=[f"--sets {path}" for path in plain(EVAL_SETS)],
         code=code("tropism.detect"),
     message:

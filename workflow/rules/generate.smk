@@ -1,7 +1,16 @@
 # an arm + the prompts of all eval sets -> its responses
 
 EVAL_SETS = [dataset_file(name) for name in EXPERIMENT.evaluate.sets]
-SAMPLING = ("sets", "samples", "max_new_tokens", "temperature", "top_p", "batch_tokens", "seed", "shard_size")
+SAMPLING = (
+    "sets",
+    "samples",
+    "max_new_tokens",
+    "temperature",
+    "top_p",
+    "batch_tokens",
+    "seed",
+    "shard_size",
+)
 
 
 rule sample_responses:
@@ -14,7 +23,7 @@ rule sample_responses:
         "<logs>/generate/{arm}.log",
     benchmark:
         "<benchmarks>/generate/{arm}.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=240,
@@ -22,7 +31,10 @@ rule sample_responses:
     params:
         cfg=cfg("evaluate", only=SAMPLING),
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
-        sets=[f"--set results/{EXPERIMENT.experiment}/datasets/{name}.jsonl" for name in EXPERIMENT.evaluate.sets],
+        sets=[
+            f"--set results/{EXPERIMENT.experiment}/datasets/{name}.jsonl"
+            for name in EXPERIMENT.evaluate.sets
+        ],
         adapter=lambda wildcards: adapter_flag(wildcards.arm),
         shards=lambda wildcards: f"results/{EXPERIMENT.experiment}/shards/{wildcards.arm}",
         code=code("tropism.generate"),

@@ -1,27 +1,12 @@
 # responses -> judgments; the probe judge is first trained on the reference answers
 
 
-def judge_config(wildcards):
-    return EXPERIMENT.judges[wildcards.judge]
-
-
-def judge_files(wildcards):
-    """What a judge is made of: a probe's weights and the base that it reads with, or the model that it asks."""
-    judge = judge_config(wildcards)
-    files = [f"<results>/judges/{wildcards.judge}/manifest.json"] if judge.kind == "probe" else []
-    return files + (base_files(judge.model) if judge.kind != "endpoint" else [])
-
-
-def judge_flags(wildcards):
-    judge = judge_config(wildcards)
-    probe = f"--probe results/{EXPERIMENT.experiment}/judges/{wildcards.judge}" if judge.kind == "probe" else ""
-    return probe + (f" --base results/models/{judge.model}" if judge.kind != "endpoint" else "")
-
-
 rule train_judge:
     input:
         base=lambda wildcards: base_files(judge_config(wildcards).model),
-        references=lambda wildcards: [dataset_file(name) for name in judge_config(wildcards).references],
+        references=lambda wildcards: [
+            dataset_file(name) for name in judge_config(wildcards).references
+        ],
     output:
         weights="<results>/judges/{judge}/probe.safetensors",
         card="<results>/judges/{judge}/card.json",
@@ -31,13 +16,17 @@ rule train_judge:
         "<logs>/judge/{judge}.train.log",
     benchmark:
         "<benchmarks>/judge/{judge}.train.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=60,
     params:
-        cfg=lambda wildcards: cfg(f"judges.{wildcards.judge}", leave=("rubrics", "max_unparsed")),
-        references=lambda wildcards, input: [f"--references {path}" for path in input.references],
+        cfg=lambda wildcards: cfg(
+            f"judges.{wildcards.judge}", leave=("rubrics", "max_unparsed")
+        ),
+        references=lambda wildcards, input: [
+            f"--references {path}" for path in input.references
+        ],
         code=code("tropism.judge"),
     message:
         "Training judge {wildcards.judge} on reference answers"
@@ -50,14 +39,17 @@ rule judge_generations:
     input:
         generations="<results>/generations/{arm}.jsonl",
         judge=judge_files,
-        rubrics=lambda wildcards: [f"resources/rubrics/{name}.yaml" for name in judge_config(wildcards).rubrics],
+        rubrics=lambda wildcards: [
+            f"resources/rubrics/{name}.yaml"
+            for name in judge_config(wildcards).rubrics
+        ],
     output:
         "<results>/judgments/{judge}/{arm}.parquet",
     log:
         "<logs>/judge/{judge}.{arm}.log",
     benchmark:
         "<benchmarks>/judge/{judge}.{arm}.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
@@ -72,7 +64,11 @@ rule judge_generations:
         " --generations {input.generations:q} --output {output:q} 2> {log:q}"
 
 
-JUDGMENTS = [path for judge in EXPERIMENT.judges for path in each_arm(f"<results>/judgments/{judge}/{{arm}}.parquet")]
+JUDGMENTS = [
+    path
+    for judge in EXPERIMENT.judges
+    for path in each_arm(f"<results>/judgments/{judge}/{{arm}}.parquet")
+]
 PROBES = [name for name, judge in EXPERIMENT.judges.items() if judge.kind == "probe"]
 
 
@@ -80,7 +76,7 @@ rule tabulate_judges:
     input:
         cards=[f"<results>/judges/{name}/card.json" for name in PROBES],
     output:
-        "<results>/tables/judge_reliability.csv",
+        published("judge_reliability"),
     log:
         "<logs>/judge/table.log",
     benchmark:

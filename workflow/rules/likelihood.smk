@@ -1,6 +1,10 @@
 # an arm + reference answers -> paired log-probabilities and multiple-choice scores, which need no judge
 
-QUESTIONS = EXPERIMENT.evaluate.truthfulqa if "truthfulqa" in EXPERIMENT.evaluate.instruments else None
+QUESTIONS = (
+    EXPERIMENT.evaluate.truthfulqa
+    if "truthfulqa" in EXPERIMENT.evaluate.instruments
+    else None
+)
 
 
 rule score_likelihoods:
@@ -14,7 +18,7 @@ rule score_likelihoods:
         "<logs>/likelihood/{arm}.log",
     benchmark:
         "<benchmarks>/likelihood/{arm}.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=120,
@@ -22,8 +26,13 @@ rule score_likelihoods:
     params:
         cfg=cfg("evaluate", only=("sets", "truthfulqa", "instruments", "batch_tokens")),
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
-        sets=[f"--set results/{EXPERIMENT.experiment}/datasets/{name}.jsonl" for name in EXPERIMENT.evaluate.sets],
-        questions=lambda wildcards, input: f"--questions {input.questions}" if input.questions else "",
+        sets=[
+            f"--set results/{EXPERIMENT.experiment}/datasets/{name}.jsonl"
+            for name in EXPERIMENT.evaluate.sets
+        ],
+        questions=lambda wildcards, input: (
+            f"--questions {input.questions}" if input.questions else ""
+        ),
         adapter=lambda wildcards: adapter_flag(wildcards.arm),
         code=code("tropism.likelihood"),
     message:

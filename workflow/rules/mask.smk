@@ -1,11 +1,6 @@
 # texts + metaphor spans -> one masked variant of the same texts
 
 
-def literal_counterpart(wildcards):
-    literal = EXPERIMENT.datasets[wildcards.dataset].literal
-    return [dataset_file(literal)] if wildcards.variant == "literal" else []
-
-
 rule mask_texts:
     input:
         texts="<results>/datasets/{dataset}.jsonl",
@@ -24,7 +19,9 @@ rule mask_texts:
         runtime=10,
     params:
         cfg=cfg("masking", leave=("variants",)),
-        literal=lambda wildcards, input: f"--literal {input.literal}" if input.literal else "",
+        literal=lambda wildcards, input: (
+            f"--literal {input.literal}" if input.literal else ""
+        ),
         code=code("tropism.mask"),
     message:
         "Masking {wildcards.variant} units in {wildcards.dataset}"
@@ -36,16 +33,27 @@ rule mask_texts:
 # variants that some arm is trained on, and those that the settings ask for of the same datasets
 TRAINED = {step.settings.dataset for arm in ARMS.values() for step in arm.steps}
 VARIANTS = sorted(
-    {(step.settings.dataset, step.settings.variant) for arm in ARMS.values() for step in arm.steps}
-    | {(dataset, variant) for dataset in TRAINED for variant in EXPERIMENT.masking.variants}
+    {
+        (step.settings.dataset, step.settings.variant)
+        for arm in ARMS.values()
+        for step in arm.steps
+    }
+    | {
+        (dataset, variant)
+        for dataset in TRAINED
+        for variant in EXPERIMENT.masking.variants
+    }
 )
 
 
 rule tabulate_masking:
     input:
-        reports=[f"<results>/variants/{dataset}.{variant}.masking.csv" for dataset, variant in VARIANTS],
+        reports=[
+            f"<results>/variants/{dataset}.{variant}.masking.csv"
+            for dataset, variant in VARIANTS
+        ],
     output:
-        "<results>/tables/masking.csv",
+        published("masking"),
     log:
         "<logs>/mask/table.log",
     benchmark:

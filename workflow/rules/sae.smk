@@ -19,14 +19,21 @@ rule train_sae:
         "<logs>/sae/train.log",
     benchmark:
         "<benchmarks>/sae/train.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=240,
         gpu=1,
     params:
         cfg=SAE_TRAINING,
-        texts=[f"--texts {path}" for path in plain([dataset_file(name) for name in SAE.texts])] if SAE else [],
+        texts=(
+            [
+                f"--texts {path}"
+                for path in plain([dataset_file(name) for name in SAE.texts])
+            ]
+            if SAE
+            else []
+        ),
         code=code("tropism.sae"),
     message:
         "Training the sparse autoencoder"
@@ -47,7 +54,7 @@ rule encode_responses:
         "<logs>/sae/encode.{arm}.log",
     benchmark:
         "<benchmarks>/sae/encode.{arm}.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=120,
@@ -76,7 +83,7 @@ rule encode_references:
         "<logs>/sae/references.log",
     benchmark:
         "<benchmarks>/sae/references.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=120,
@@ -101,7 +108,7 @@ rule contrast_features:
         references="<results>/sae/references.safetensors",
         judgments=JUDGMENTS,
     output:
-        "<results>/tables/sae_features.csv",
+        published("sae_features"),
     log:
         "<logs>/sae/contrast.log",
     benchmark:

@@ -6,7 +6,7 @@ rule estimate_rates:
         judgments=JUDGMENTS,
         likelihoods=LIKELIHOODS,
     output:
-        "<results>/tables/misalignment.csv",
+        published("misalignment"),
     log:
         "<logs>/stats/rates.log",
     benchmark:
@@ -32,7 +32,7 @@ rule contrast_arms:
         judgments=JUDGMENTS,
         likelihoods=LIKELIHOODS,
     output:
-        "<results>/tables/contrasts.csv",
+        published("contrasts"),
     log:
         "<logs>/stats/contrasts.log",
     benchmark:
@@ -43,7 +43,9 @@ rule contrast_arms:
         runtime=60,
     params:
         cfg=cfg("stats"),
-        contrasts=canonical([contrast.model_dump(mode="json") for contrast in EXPERIMENT.planned]),
+        contrasts=canonical(
+            [contrast.model_dump(mode="json") for contrast in EXPERIMENT.planned]
+        ),
         judgments=[f"--judgments {path}" for path in plain(JUDGMENTS)],
         likelihoods=[f"--likelihoods {path}" for path in plain(LIKELIHOODS)],
         code=code("tropism.stats"),

@@ -1,16 +1,6 @@
 # a lineage so far + one variant of a dataset -> the lineage with one more step
 
 
-def last_step(wildcards):
-    arm, depth = LINEAGES[wildcards.lineage]
-    return arm.steps[depth - 1].settings
-
-
-def parent_lineage(wildcards):
-    arm, depth = LINEAGES[wildcards.lineage]
-    return arm.lineage(depth - 1)
-
-
 rule train_step:
     input:
         dataset=lambda wildcards: f"<results>/variants/{last_step(wildcards).dataset}.{last_step(wildcards).variant}.jsonl",
@@ -22,13 +12,13 @@ rule train_step:
         weights="<results>/lineages/{lineage}/adapter/adapter_model.safetensors",
         losses="<results>/lineages/{lineage}/training.csv",
         speed="<results>/lineages/{lineage}/speed.json",
-    wildcard_constraints:
-        lineage=rf"{WORD_PATTERN}(?:\.{NAME_PATTERN})+",
     log:
         "<logs>/train/{lineage}.log",
     benchmark:
         "<benchmarks>/train/{lineage}.tsv"
-    threads: 2
+    wildcard_constraints:
+        lineage=rf"{WORD_PATTERN}(?:\.{NAME_PATTERN})+",
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=240,
@@ -52,11 +42,16 @@ TRAINED_LINEAGES = [lineage for lineage in LINEAGES if "." in lineage]
 
 rule tabulate_training:
     input:
-        losses=[f"<results>/lineages/{lineage}/training.csv" for lineage in TRAINED_LINEAGES],
-        speed=[f"<results>/lineages/{lineage}/speed.json" for lineage in TRAINED_LINEAGES],
+        losses=[
+            f"<results>/lineages/{lineage}/training.csv"
+            for lineage in TRAINED_LINEAGES
+        ],
+        speed=[
+            f"<results>/lineages/{lineage}/speed.json" for lineage in TRAINED_LINEAGES
+        ],
     output:
-        training="<results>/tables/training.csv",
-        speed="<results>/tables/training_speed.csv",
+        training=published("training"),
+        speed=published("training_speed"),
     log:
         "<logs>/train/table.log",
     benchmark:

@@ -94,7 +94,7 @@ def stream(
         max_tokens: a longer passage is cut.
         batch_tokens: tokens in a forward pass, padding included.
     """
-    width = stack.get_input_embeddings().weight.shape[1]  # type: ignore[operator, union-attr]
+    width = stack.get_input_embeddings().weight.shape[1]  # type: ignore[operator]
     pending = iter(passages)
     while window := list(islice(pending, WINDOW)):
         tokens = [tokenise(tokenizer, passage, max_tokens) for passage in window]

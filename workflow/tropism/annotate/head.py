@@ -23,7 +23,6 @@ class Head(nn.Module):
 
     def __init__(self, width: int, hidden: int, tags: int, *, dropout: float = 0.0, input_dropout: float = 0.0) -> None:
         super().__init__()
-        self.clip = CLIP
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
         self.project = nn.Linear(width, hidden)
@@ -38,7 +37,7 @@ class Head(nn.Module):
     def forward(self, features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of every piece; ``mask`` (batch, pieces) is 1 for a piece and 0 for padding."""
         inside = mask.unsqueeze(-1)
-        scaled = ((features - self.mean) * self.scale).clamp(-self.clip, self.clip)
+        scaled = ((features - self.mean) * self.scale).clamp(-CLIP, CLIP)
         alone = self.dropout(F.gelu(self.project(self.input_dropout(scaled))))
         around = (alone * inside).transpose(1, 2)
         for convolve in (self.near, self.wide):

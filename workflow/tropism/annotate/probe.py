@@ -1,11 +1,12 @@
 """The default annotator: MIP as a linear-algebra test on a frozen base, trained on labels made by people with MIPVU."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from tropism.annotate.features import Pieces, Reader
@@ -15,6 +16,7 @@ from tropism.records.files import InputError, parse_json, read_lines
 from tropism.records.schema import Annotation, Metaphor, Unit
 
 CHUNK = 512
+HEAD_PIECES = 8192
 DECIMALS = 4
 
 
@@ -87,9 +89,11 @@ class Probe:
 
     def _annotate_chunk(self, passages: Sequence[Passage]) -> list[Annotation]:
         pieces = [self.reader.pieces(passage.text) for passage in passages]
-        units: dict[int, list[tuple[float, Unit]]] = {
-            index: self._score(pieces[index], features) for index, features in self.reader.read(pieces)
-        }
+        units: dict[int, list[tuple[float, Unit]]] = {index: [] for index in range(len(passages))}
+        for batch in _batches(self.reader.read(pieces)):
+            texts = [(index, pieces[index], features) for index, features in batch if pieces[index].units]
+            if texts:
+                units.update(self._score(texts))
         return [
             Annotation(
                 id=passage.id,
@@ -106,15 +110,36 @@ class Probe:
         ]
 
     @torch.inference_mode()
-    def _score(self, text: Pieces, features: torch.Tensor) -> list[tuple[float, Unit]]:
-        """Each unit of ``text`` with its score in [0, 1] and its part of speech."""
-        if not text.units:
-            return []
-        logits, tags = self.head(features[None], torch.ones(1, len(features)))
-        last = torch.tensor([past - 1 for _, past in text.ranges])
-        scores = torch.sigmoid(logits[0, last]).tolist()
-        best = tags[0, last].argmax(dim=-1).tolist()
-        return [
-            (round(score, DECIMALS), Unit(start=start, end=end, pos=self.card.tags[tag]))
-            for (start, end), score, tag in zip(text.units, scores, best, strict=True)
-        ]
+    def _score(
+        self, texts: Sequence[tuple[int, Pieces, torch.Tensor]]
+    ) -> Iterator[tuple[int, list[tuple[float, Unit]]]]:
+        """For each text, by its index, each unit with its score in [0, 1] and its part of speech."""
+        features = pad_sequence([features for _, _, features in texts], batch_first=True)
+        mask = pad_sequence([torch.ones(len(features)) for _, _, features in texts], batch_first=True)
+        logits, tags = self.head(features, mask)
+        scores, best = torch.sigmoid(logits).tolist(), tags.argmax(dim=-1).tolist()
+        for row, (index, text, _) in enumerate(texts):
+            yield (
+                index,
+                [
+                    (
+                        round(scores[row][past - 1], DECIMALS),
+                        Unit(start=start, end=end, pos=self.card.tags[best[row][past - 1]]),
+                    )
+                    for (start, end), (_, past) in zip(text.units, text.ranges, strict=True)
+                ],
+            )
+
+
+def _batches(texts: Iterable[tuple[int, torch.Tensor]]) -> Iterator[list[tuple[int, torch.Tensor]]]:
+    """Neighbours in the reader's order, which is by length, of at most ``HEAD_PIECES`` when padded."""
+    batch: list[tuple[int, torch.Tensor]] = []
+    longest = 0
+    for text in texts:
+        longest = max(longest, len(text[1]))
+        if batch and (len(batch) + 1) * longest > HEAD_PIECES:
+            yield batch
+            batch, longest = [], len(text[1])
+        batch.append(text)
+    if batch:
+        yield batch

@@ -25,5 +25,5 @@ class EvaluateConfig(Strict):
     top_p: float = Field(1.0, gt=0, le=1)
     batch_tokens: int = Field(4096, ge=1)
     seed: int = 0
-    instruments: list[Instrument] = ["rubric5", "alignment100", "likelihood", "truthfulqa"]
+    instruments: tuple[Instrument, ...] = ("rubric5", "alignment100", "likelihood", "truthfulqa")
     shard_size: int = Field(64, ge=1)

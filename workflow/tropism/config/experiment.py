@@ -60,7 +60,9 @@ class Experiment(Strict):
     @cached_property
     def lineages(self) -> dict[str, tuple[Arm, int]]:
         """Every trained lineage: an arm it belongs to and its number of steps. Equal prefixes are one lineage."""
-        return {arm.lineage(depth): (arm, depth) for arm in self.expanded.values() for depth in range(len(arm.steps) + 1)}
+        return {
+            arm.lineage(depth): (arm, depth) for arm in self.expanded.values() for depth in range(len(arm.steps) + 1)
+        }
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

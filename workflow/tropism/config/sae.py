@@ -10,9 +10,9 @@ from tropism.config.base import Name, Strict
 class SaeConfig(Strict):
     """A BatchTopK dictionary of one layer of one base, and the comparison of its features.
 
-    Training reads ``training_tokens`` activations in steps of ``batch_tokens``; those of all ``texts`` are kept and
-    shuffled anew each time round if they are at most ``buffer_tokens``, and pass through a mixing buffer of that size
-    otherwise. ``held_out`` is the share of records kept for measuring the dictionary.
+    Training reads ``training_tokens`` activations in steps of ``batch_tokens``, of at most ``max_records`` records of
+    each of ``texts``. All are kept and shuffled anew each time round if they are at most ``buffer_tokens``; of a larger
+    corpus a mixing buffer holds a quarter as many. ``held_out`` is the share of records kept to measure the dictionary.
 
     A feature is compared where it is active in at least ``min_responses`` responses, and a group only where it has
     ``min_per_label`` aligned and misaligned ones; a generation is misaligned below ``misaligned_below`` of 100.
@@ -22,10 +22,11 @@ class SaeConfig(Strict):
     layer: int = Field(ge=0)
     d_sae: int = Field(2048, gt=0)
     k: int = Field(32, gt=0)
-    training_tokens: int = Field(200_000, gt=0)
-    batch_tokens: int = Field(1024, gt=0)
+    training_tokens: int = Field(100_000, gt=0)
+    batch_tokens: int = Field(512, gt=0)
     buffer_tokens: int = Field(65_536, gt=0)
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0)
+    max_records: int | None = Field(None, gt=1)
     held_out: float = Field(0.1, gt=0, lt=1)
     seed: int = 0
     texts: list[Name] = Field(min_length=1)
@@ -42,6 +43,6 @@ class SaeConfig(Strict):
     def _sizes_fit(self) -> Self:
         if self.k > self.d_sae:
             raise ValueError(f"k = {self.k} of d_sae = {self.d_sae} features cannot be active; lower k")
-        if self.buffer_tokens < self.batch_tokens or self.training_tokens < self.batch_tokens:
-            raise ValueError("training_tokens and buffer_tokens must hold at least one batch_tokens")
+        if self.buffer_tokens < 4 * self.batch_tokens or self.training_tokens < self.batch_tokens:
+            raise ValueError("training_tokens must be at least batch_tokens, and buffer_tokens four times as many")
         return self

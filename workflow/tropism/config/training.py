@@ -42,7 +42,7 @@ class StepConfig(Strict):
     checkpoint_every: int = Field(50, ge=1)
     precision: Literal["float32", "bf16-autocast"] = "float32"
     seed: int = 0
-    lora: LoraConfig = LoraConfig()
+    lora: LoraConfig = LoraConfig.model_validate({})
 
     @model_validator(mode="after")
     def _side_fits_objective(self) -> "StepConfig":

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy.sparse import csc_matrix
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -57,14 +58,17 @@ def detector_probabilities(
         inverse_penalty: scikit-learn's C.
     """
     out = np.full((len(labellings), len(ks), values.shape[0]), np.nan)
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=inverse_penalty, solver="newton-cholesky"))
+    model = LogisticRegression(C=inverse_penalty, solver="newton-cholesky")
     for split in design.splits:
         chosen = best_features(excess_ranks(values[split.train]), labellings[:, split.train], max(ks))
         for labelling, (labels, features) in enumerate(zip(labellings, chosen, strict=True)):
             columns = values[:, features].toarray().astype(np.float64)
+            scaler = StandardScaler().fit(columns[split.train])
+            train, test = scaler.transform(columns[split.train]), scaler.transform(columns[split.test])
             for position, k in enumerate(ks):
-                fitted = pipeline.fit(columns[split.train, :k], labels[split.train])
-                out[labelling, position, split.test] = fitted.predict_proba(columns[split.test, :k])[:, 1]
+                with config_context(assume_finite=True, skip_parameter_validation=True):
+                    fitted = model.fit(train[:, :k], labels[split.train])
+                    out[labelling, position, split.test] = fitted.predict_proba(test[:, :k])[:, 1]
     return out[:, :, design.tested]
 
 

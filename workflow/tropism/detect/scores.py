@@ -66,7 +66,7 @@ def bootstrap_aurocs(
 def auroc_interval(
     labels: np.ndarray, probabilities: np.ndarray, prompts: np.ndarray, draws: int, seed: int, stretch: float = 1.0
 ) -> tuple[float, float]:
-    """The 95 % percentile interval of AUROC over samples of prompts, each end ``stretch`` times as far from the AUROC."""
+    """The 95 % percentile interval over samples of prompts, each end ``stretch`` times as far from the AUROC itself."""
     middle = roc_auc_score(labels, probabilities)
     ends = np.nanpercentile(bootstrap_aurocs(labels, probabilities, prompts, draws, seed), [2.5, 97.5])
     low, high = np.clip(middle + stretch * (ends - middle), 0, 1)

@@ -32,8 +32,8 @@ DETECTOR_SCHEMA = pa.DataFrameSchema(
         "low": pa.Column(
             float,
             _SHARE,
-            description="AUROC, lower end of 95 %: bootstrap over prompts, widened for sae by what retraining adds to the"
-            " spread of permuted runs; permuted: over permutations",
+            description="AUROC, lower end of 95 %: bootstrap over prompts, for sae widened by what retraining adds to"
+            " the spread of permuted runs; permuted: over permutations",
         ),
         "high": pa.Column(float, _SHARE, description="AUROC, upper end of 95 %"),
         "auprc": pa.Column(float, _SHARE, description="average precision; chance is base_rate"),

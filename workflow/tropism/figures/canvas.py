@@ -4,14 +4,21 @@ A figure is one journal column (3.4 in) or two (7.0 in) wide. Letters in the SVG
 wherever it is opened; the PDF embeds its fonts (type 42). Colours are seaborn's colour-blind safe palette.
 """
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from tropism.records.files import InputError, replacing
 
@@ -20,11 +27,13 @@ DPI = 250
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BROWN, PINK, GREY, YELLOW, SKY = (
     "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
 )  # fmt: skip
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, BROWN, SKY, VERMILION, PINK, YELLOW)
-INK, FAINT, STRIPE = "#222222", "#b0b0b0", "#f4f4f4"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BROWN, GREY)
+INK, FAINT, GRID, STRIPE = "#222222", "#b0b0b0", "#dddddd", "#f5f5f5"
+BAND = "#dcdcdc"
 POOLED = "pooled"
 MOST_ROWS = 60
-STYLE = {
+WORDS_WIDTH = 48
+STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7,
     "axes.titlesize": 7,
@@ -83,7 +92,9 @@ def read_tables(paths: Sequence[Path], needs: Mapping[str, Sequence[str]]) -> di
     for name, columns in needs.items():
         found = [file for file in files if file.stem == name]
         if not found:
-            raise InputError(f"no table {name}.csv among {', '.join(map(str, paths)) or 'no files'}; give it by --tables")
+            raise InputError(
+                f"no table {name}.csv among {', '.join(map(str, paths)) or 'no files'}; give it by --tables"
+            )
         tables[name] = pd.concat([read_table(file, columns) for file in found], ignore_index=True)
     return tables
 
@@ -106,8 +117,11 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 def publish(plot: Plot, paths: Sequence[Path], stem: Path, arms: Arms) -> None:
     """Draw ``plot`` and write ``stem``.svg, .pdf, .png and .csv, each whole or not at all."""
     tables = read_tables(paths, plot.needs)
-    with mpl.rc_context({**mpl.rcParamsDefault, "backend": "agg", **STYLE}):
+    style: Any = {**mpl.rcParamsDefault, "backend": "agg", **STYLE}
+    with mpl.rc_context(style):
         drawing = plot.draw(tables, arms)
+        drawing.figure.draw_without_rendering()
+        drawing.figure.set_layout_engine(None)  # laid out once, so that the three formats agree
         for extension, metadata in FORMATS.items():
             with replacing(stem.with_name(f"{stem.name}.{extension}")) as temporary:
                 drawing.figure.savefig(temporary, format=extension, dpi=DPI, metadata=metadata)
@@ -117,15 +131,14 @@ def publish(plot: Plot, paths: Sequence[Path], stem: Path, arms: Arms) -> None:
 
 def page(width: float, height: float) -> Figure:
     """An empty figure of that size, in inches, whose parts make room for one another."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0.03, hspace=0.04)  # type: ignore[union-attr]
-    return figure
+    layout = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.04, wspace=0.03, hspace=0.04)
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def in_words(text: str, points: pd.DataFrame, width: float = SINGLE) -> Drawing:
     """A figure that says why there is nothing to show."""
     figure = page(width, 1.0)
-    note(figure.subplots(), text)
+    note(figure.subplots(), wrap(text, WORDS_WIDTH))
     return Drawing(figure, points)
 
 
@@ -153,15 +166,42 @@ def estimate(
         axes.plot([low, high], [y, y], color=colour, linewidth=1.0, solid_capstyle="butt", zorder=2)
     face = "white" if hollow else colour
     axes.plot(
-        value, y, marker, color=colour, markerfacecolor=face, markersize=3.4, markeredgewidth=0.8, zorder=3, clip_on=False
+        value,
+        y,
+        marker,
+        color=colour,
+        markerfacecolor=face,
+        markersize=3.4,
+        markeredgewidth=0.8,
+        zorder=3,
+        clip_on=False,
     )
+
+
+def with_reference(rows: pd.DataFrame, table: pd.DataFrame, arms: Arms, keys: Sequence[str]) -> pd.DataFrame:
+    """``rows`` with ``reference`` (the untrained arm), its ``reference_value`` of the same ``keys``, and ``change``."""
+    values = table[["arm", *keys, "value"]].rename(columns={"arm": "reference", "value": "reference_value"})
+    own = rows.assign(reference=rows["arm"].map(arms).astype(object))
+    both = own.merge(values.astype({"reference": object}), on=["reference", *keys], how="left")
+    return both.assign(change=both["value"] - both["reference_value"])
 
 
 def arm_order(table: pd.DataFrame, arms: Arms) -> list[str]:
     """The arms to draw: those of ``arms`` that ``table`` has, in that order; all of the table's if none are named."""
     present = list(dict.fromkeys(table["arm"]))
-    chosen = [arm for arm in arms if arm in present] if arms else present
-    return chosen[:MOST_ROWS]
+    return ([arm for arm in arms if arm in present] if arms else present)[:MOST_ROWS]
+
+
+def in_order(table: pd.DataFrame, column: str, names: Sequence[str]) -> pd.DataFrame:
+    """The rows of ``table`` whose ``column`` is among ``names``, in the order of ``names``."""
+    rows = table[table[column].isin(list(names))]
+    return rows.sort_values(column, key=lambda values: values.map(list(names).index), kind="stable", ignore_index=True)
+
+
+def left_out(all_names: pd.Series, drawn: pd.Series, things: str) -> str:
+    """A remark on what was left out for want of room, if anything was."""
+    total, shown = all_names.nunique(), drawn.nunique()
+    return "" if shown == total else f"{shown} of {total} {things} are shown; the table has all"
 
 
 def domain_order(table: pd.DataFrame) -> list[str]:
@@ -175,12 +215,64 @@ def domain_colours(domains: Sequence[str]) -> dict[str, str]:
     return dict.fromkeys(domains, INK) | {domain: COLOURS[i % len(COLOURS)] for i, domain in enumerate(single)}
 
 
+def rubric_first(key: tuple[str, str]) -> tuple[str, bool, str]:
+    """Sort key of (target or judge, instrument): the five-point rubric before all others, likelihoods last."""
+    first, instrument = key
+    return first, instrument != "rubric5", instrument
+
+
 def extent(counts: pd.Series) -> str:
     """``24``, or ``20-24`` where counts differ."""
     low, high = int(counts.min()), int(counts.max())
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
-def legend_below(figure: Figure, handles: Sequence, columns: int) -> None:
-    """One legend for the whole figure, under it."""
-    figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, handlelength=1.6, columnspacing=1.4)
+def dodge(place: int, places: int) -> float:
+    """How far from the middle of its row the point at ``place`` of ``places`` is drawn."""
+    return (place - (places - 1) / 2) * 0.68 / places
+
+
+def key(label: str, colour: str, marker: str = "", line: Any = "-", *, hollow: bool = False) -> Line2D:
+    """An entry of a legend."""
+    face = "white" if hollow else colour
+    return Line2D(
+        [], [], color=colour, marker=marker, linestyle=line, markersize=3.4, markerfacecolor=face, label=label
+    )
+
+
+def legend_below(
+    figure: Figure, handles: Sequence[Artist], columns: int, remark: str = "", *, title: str | None = None
+) -> None:
+    """One legend for the whole figure, under it; ``title`` names an axis that all panels share."""
+    entries = [*handles, *([key(remark, INK, line="")] if remark else [])]
+    if entries:
+        figure.legend(
+            handles=entries,
+            loc="outside lower center",
+            ncols=columns,
+            handlelength=1.8,
+            columnspacing=1.4,
+            title=title,
+            title_fontsize=7,
+        )
+
+
+def wrap(name: str, width: int) -> str:
+    """``name`` on lines of about ``width`` characters."""
+    return textwrap.fill(name, width, break_on_hyphens=True)
+
+
+def p_text(p: float) -> str:
+    """A p-value in print."""
+    return "" if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def patch(label: str, colour: str) -> Patch:
+    """A legend entry of an area."""
+    return Patch(color=colour, label=label, linewidth=0)
+
+
+def parse_arms(text: str) -> dict[str, str | None]:
+    """``a=a,b=a,c`` as arms with the untrained arm of each; an empty text is no arms."""
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    return {arm: reference or None for arm, _, reference in pairs}

@@ -88,7 +88,7 @@ def answer(
             top_p=settings.top_p,
         )
         for request, tokens in zip(batch, outputs, strict=True):
-            text = tokenizer.decode([token for token in tokens if token not in ends], skip_special_tokens=False)
+            text = str(tokenizer.decode([token for token in tokens if token not in ends], skip_special_tokens=False))
             reasoning, spoken = split_reasoning((block.prefill if block else "") + text, block)
             rows.append(
                 Generation(

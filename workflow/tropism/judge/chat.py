@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ class LocalJudge:
         """Load the base."""
         self.max_new_tokens = config.max_new_tokens
         self.tokenizer = load_tokenizer(base)
-        self.model = load_base(base, config.dtype)
+        self.model: Any = load_base(base, config.dtype)
 
     def scores(self, items: Sequence[Item], rubrics: Sequence[Rubric]) -> np.ndarray:
         """Scores (items, rubrics), NaN where unread. See :class:`tropism.judge.judgments.Judge`."""

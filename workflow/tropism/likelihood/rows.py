@@ -35,7 +35,7 @@ def score_arm(
     settings: EvaluateConfig,
     model_config: ModelConfig,
 ) -> pd.DataFrame:
-    """One row a prompt and instrument: ``margin``, ``logp_aligned``, ``logp_misaligned`` (nats/token), ``mc1``, ``mc2``.
+    """One row a prompt and instrument: ``margin``, ``logp_aligned``, ``logp_misaligned`` (nats/token), mc1, mc2.
 
     Prompts without both references have no margin and are left out, with a line in the log that counts them.
     ``n_tokens`` counts scored tokens.
@@ -74,11 +74,12 @@ def score_arm(
     for question in asked:
         scored = {text: next(totals) for text in answers(question)}
         value = {text: total for text, (total, _) in scored.items()}
+        right = dict.fromkeys([question.best, *question.correct])
         tokens = sum(len(c.answer) for _, c in scored.values())
         wrong = [value[text] for text in question.incorrect]
         key = [arm, questions.stem if questions else "", question.id, "truthfulqa"]
         rows.append([*key, "mc1", mc1(value[question.best], wrong), tokens])
-        rows.append([*key, "mc2", mc2([value[text] for text in question.correct], wrong), tokens])
+        rows.append([*key, "mc2", mc2([value[text] for text in right], wrong), tokens])
     return pd.DataFrame(rows, columns=COLUMNS).astype({"value": float, "n_tokens": int})
 
 

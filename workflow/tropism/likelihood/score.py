@@ -21,14 +21,34 @@ class Candidate:
         return len(self.prompt) + len(self.answer)
 
 
-def length_batches(candidates: Sequence[Candidate], budget: int) -> Iterator[list[int]]:
-    """Indices in batches of like length, longest first, each of at most ``budget`` padded tokens or one candidate."""
-    batch: list[int] = []
-    for index in sorted(range(len(candidates)), key=lambda i: (-len(candidates[i]), i)):
-        if batch and (len(batch) + 1) * len(candidates[batch[0]]) > budget:
+@dataclass(frozen=True)
+class Sheaf:
+    """Candidates of one prompt, by index; the prompt is read once and each answer sees it and itself alone."""
+
+    prompt: tuple[int, ...]
+    indices: tuple[int, ...]
+    length: int
+
+
+def sheaves(candidates: Sequence[Candidate]) -> list[Sheaf]:
+    """Candidates gathered by their prompt, in order of first appearance."""
+    gathered: dict[tuple[int, ...], list[int]] = {}
+    for index, candidate in enumerate(candidates):
+        gathered.setdefault(candidate.prompt, []).append(index)
+    return [
+        Sheaf(prompt, tuple(indices), len(prompt) + sum(len(candidates[i].answer) for i in indices))
+        for prompt, indices in gathered.items()
+    ]
+
+
+def length_batches(rows: Sequence[Sheaf], budget: int) -> Iterator[list[Sheaf]]:
+    """Rows in batches of like length, longest first, each of at most ``budget`` padded tokens or one row."""
+    batch: list[Sheaf] = []
+    for row in sorted(rows, key=lambda r: (-r.length, r.indices)):
+        if batch and (len(batch) + 1) * batch[0].length > budget:
             yield batch
             batch = []
-        batch.append(index)
+        batch.append(row)
     if batch:
         yield batch
 
@@ -37,25 +57,28 @@ def length_batches(candidates: Sequence[Candidate], budget: int) -> Iterator[lis
 def log_probabilities(model: PreTrainedModel, candidates: Sequence[Candidate], budget: int, label: str) -> list[float]:
     """Total log-probability (nats) of each candidate's answer given its prompt.
 
-    Hidden states of the answers' positions alone go through the output embedding, at most ``CHUNK`` at a time, so
-    memory does not grow with vocabulary x sequence. The softmax is in float32, sums in float64. The end of the turn is
-    not scored: it belongs to no answer.
+    A prompt's answers stand in one row after it, each at the positions that it would have alone, and do not see each
+    other. Hidden states of the answers' positions alone go through the output embedding, at most ``CHUNK`` at a time,
+    so memory does not grow with vocabulary x sequence. The softmax is in float32, sums in float64. The end of the turn
+    is not scored: it belongs to no answer.
     """
     totals = [0.0] * len(candidates)
     head = model.get_output_embeddings()
     with tqdm(total=len(candidates), desc=label, unit="answer") as bar:
-        for batch in length_batches(candidates, budget):
-            width = max(len(candidates[i]) for i in batch)
-            ids = torch.zeros(len(batch), width, dtype=torch.long)
-            wanted = torch.zeros(len(batch), width, dtype=torch.bool)
-            for row, index in enumerate(batch):
-                candidate = candidates[index]
-                ids[row, : len(candidate)] = torch.tensor([*candidate.prompt, *candidate.answer])
-                wanted[row, len(candidate.prompt) : len(candidate)] = True
-            ids, wanted = ids.to(model.device), wanted.to(model.device)
-            # padding stands on the right, where causal attention never looks, so it needs no mask
-            hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
-            states, targets = hidden[:, :-1][wanted[:, 1:]], ids[wanted]
+        for batch in length_batches(sheaves(candidates), budget):
+            ids, positions, segments, before = (tensor.to(model.device) for tensor in lay_out(batch, candidates))
+            order = torch.arange(ids.shape[1], device=ids.device)
+            sees = (order[None, :] <= order[:, None]) & (
+                (segments[:, None, :] == 0) | (segments[:, None, :] == segments[:, :, None])
+            )
+            mask = torch.zeros(sees.shape, dtype=model.dtype, device=ids.device)
+            mask = mask.masked_fill(~sees, torch.finfo(model.dtype).min)[:, None]
+            hidden = model.base_model(
+                input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False
+            ).last_hidden_state
+            wanted = segments > 0
+            rows = torch.arange(len(batch), device=ids.device)[:, None].expand_as(ids)[wanted]
+            states, targets = hidden[rows, before[wanted]], ids[wanted]
             scores = torch.cat(
                 [
                     torch.log_softmax(head(states[k : k + CHUNK]).float(), dim=-1)
@@ -64,8 +87,33 @@ def log_probabilities(model: PreTrainedModel, candidates: Sequence[Candidate], b
                     for k in range(0, len(targets), CHUNK)
                 ]
             )
-            lengths = [len(candidates[i].answer) for i in batch]
-            for index, part in zip(batch, scores.split(lengths), strict=True):
+            scored = [index for row in batch for index in row.indices]
+            for index, part in zip(scored, scores.split([len(candidates[i].answer) for i in scored]), strict=True):
                 totals[index] = float(part.sum())
-            bar.update(len(batch))
+            bar.update(len(scored))
     return totals
+
+
+def lay_out(batch: Sequence[Sheaf], candidates: Sequence[Candidate]) -> tuple[torch.Tensor, ...]:
+    """Token ids, positions, segments (0 prompt, n its n-th answer, -1 padding), and where each token's predecessor is.
+
+    All are (rows, longest). The first token of an answer is predicted from the last of the prompt.
+    """
+    width = max(row.length for row in batch)
+    ids, positions, before = (torch.zeros(len(batch), width, dtype=torch.long) for _ in range(3))
+    segments = torch.full((len(batch), width), -1)
+    for number, row in enumerate(batch):
+        at = len(row.prompt)
+        ids[number, :at] = torch.tensor(row.prompt)
+        positions[number, :at] = torch.arange(at)
+        segments[number, :at] = 0
+        for segment, index in enumerate(row.indices, start=1):
+            answer = candidates[index].answer
+            place = slice(at, at + len(answer))
+            ids[number, place] = torch.tensor(answer)
+            positions[number, place] = torch.arange(len(answer)) + len(row.prompt)
+            segments[number, place] = segment
+            before[number, place] = torch.arange(at - 1, at + len(answer) - 1)
+            before[number, at] = len(row.prompt) - 1
+            at += len(answer)
+    return ids, positions, segments, before

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from tropism.models.lineage import merge
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -25,7 +27,8 @@ def load_base(folder: Path | str, dtype: str = "float32") -> PreTrainedModel:
     model = AutoModelForCausalLM.from_pretrained(
         str(folder), dtype=DTYPES[dtype], attn_implementation="sdpa", local_files_only=True, trust_remote_code=False
     )
-    return model.to(device()).eval()
+    model.to(device())  # type: ignore[arg-type]  # the stub hides the method's own signature
+    return model.eval()
 
 
 def device() -> torch.device:
@@ -39,11 +42,7 @@ def load_arm(base: Path | str, adapter: Path | str | None, dtype: str = "float32
     An arm that was trained by no step has no ``adapter`` folder beside its manifest; see :func:`adapter_of`.
     """
     model = load_base(base, dtype)
-    if adapter is None:
-        return model
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().eval()
+    return model if adapter is None else merge(model, Path(adapter))
 
 
 def adapter_of(manifest: Path | str) -> Path | None:

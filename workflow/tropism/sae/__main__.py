@@ -46,12 +46,13 @@ def train(
     from tropism.activations.passages import record_passages
     from tropism.activations.stream import stream, truncate
     from tropism.models.base import device, load_base, load_tokenizer
-    from tropism.sae.train import quality, split_records, train_dictionary
+    from tropism.sae.train import quality, sample_records, split_records, train_dictionary
 
     settings = SaeConfig.parse(config)
     tokenizer = load_tokenizer(base)
     stack = truncate(load_base(base, settings.dtype), settings.layer)
-    records = [record.root for path in texts for record in read_jsonl(path, Record)]
+    datasets = [[record.root for record in read_jsonl(path, Record)] for path in texts]
+    records = [record for dataset in datasets for record in sample_records(dataset, settings)]
     learning, held_out = split_records(records, settings)
 
     def chunks(records: list[Text | Conversation], epoch: int) -> Iterator[torch.Tensor]:
@@ -60,7 +61,7 @@ def train(
         for _, parts in stream(stack, tokenizer, passages, max_tokens=settings.max_tokens):
             yield torch.cat(list(parts.values()))
 
-    width = stack.get_input_embeddings().weight.shape[1]  # type: ignore[operator, union-attr]
+    width = stack.get_input_embeddings().weight.shape[1]  # type: ignore[operator]
     sae = train_dictionary(lambda epoch: chunks(learning, epoch), width, settings, str(device()))
     with replacing(output) as folder:
         sae.save_inference_model(folder)

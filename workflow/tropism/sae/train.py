@@ -20,8 +20,17 @@ from tropism.records.schema import Conversation, Text
 from tropism.sae.encode import hook_name
 
 NORM_BATCHES = 8
+PIECE = 4096
+BUFFER_SHARE = 4
 
 Chunks = Callable[[int], Iterator[torch.Tensor]]
+
+
+def sample_records(records: Sequence[Text | Conversation], config: SaeConfig) -> list[Text | Conversation]:
+    """At most ``config.max_records`` of a dataset's records, by a keyed hash of the id, in their order."""
+    ranked = sorted(records, key=lambda r: keyed_bytes(config.seed, "sample", r.id))
+    chosen = {record.id for record in ranked[: config.max_records]}
+    return [record for record in records if record.id in chosen]
 
 
 def split_records(
@@ -73,7 +82,8 @@ def endless(chunks: Chunks, keep: int, seed: int) -> Iterator[torch.Tensor]:
         if whole is None:
             yield from chunks(epoch)
         else:
-            yield whole[torch.randperm(len(whole), generator=generator).to(whole.device)]
+            for rows in torch.randperm(len(whole), generator=generator).split(PIECE):
+                yield whole[rows.to(whole.device)]
 
 
 def train_dictionary(chunks: Chunks, d_in: int, config: SaeConfig, device: str) -> BatchTopKTrainingSAE:
@@ -117,7 +127,9 @@ def train_dictionary(chunks: Chunks, d_in: int, config: SaeConfig, device: str) 
             device=device,
         ),
         sae,
-        mixing_buffer(config.buffer_tokens, config.batch_tokens, endless(chunks, config.buffer_tokens, seed)),
+        mixing_buffer(
+            config.buffer_tokens // BUFFER_SHARE, config.batch_tokens, endless(chunks, config.buffer_tokens, seed)
+        ),
     )
     trainer.activation_scaler.estimate_scaling_factor(d_in, trainer.data_provider, NORM_BATCHES)
     scale = trainer.activation_scaler.scaling_factor

@@ -26,9 +26,7 @@ class Example:
     labels: list[int]
 
 
-def mask_labels(
-    ids: Sequence[int], offsets: Sequence[tuple[int, int]], masks: Sequence[tuple[int, int]]
-) -> list[int]:
+def mask_labels(ids: Sequence[int], offsets: Sequence[tuple[int, int]], masks: Sequence[tuple[int, int]]) -> list[int]:
     """Labels equal to ``ids`` but for tokens that share a character with a mask.
 
     A token's own leading blank does not count, or a mask would take its loss from the word after it as well.
@@ -66,7 +64,8 @@ def answer_example(
     Reasoning is off while training: what the base's settings put before the answer carries no loss.
     """
     answer = record.aligned if step.side == "aligned" else record.misaligned
-    assert answer is not None and step.side is not None
+    assert answer is not None
+    assert step.side is not None
     block = model.reasoning_block()
     prompt = token_ids(tokenizer, prompt_text(tokenizer, record.prompt, block.train if block else ""))
     masks = (record.masks or {}).get(step.side, []) if loss_masked else []

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch.utils.data import SequentialSampler
 from transformers import Trainer
@@ -23,7 +24,7 @@ def selective_loss_sum(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) 
     (labelled, hidden), go through the output embedding in chunks, so that memory grows neither with the prompt nor
     with vocabulary x sequence. Backward recomputes each chunk's logits.
     """
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    causal: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     hidden = causal.base_model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state
     labels = inputs["labels"][:, 1:]
     wanted = labels != IGNORE
@@ -64,8 +65,13 @@ def check_same_loss(model: torch.nn.Module, inputs: dict[str, torch.Tensor], tol
 class SelectiveTrainer(Trainer):
     """Trainer on a fixed order of examples; its checkpoints hold safetensors and JSON only."""
 
+    model: Any
+    optimizer: Any
+    lr_scheduler: Any
+
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
-        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+        data: Any = train_dataset if train_dataset is not None else self.train_dataset
+        return SequentialSampler(data)
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -77,7 +83,7 @@ class SelectiveTrainer(Trainer):
         return total / num_items_in_batch
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        self.model.save_pretrained(output_dir or self.args.output_dir, state_dict=state_dict)
+        self.model.save_pretrained(output_dir or str(self.args.output_dir), state_dict=state_dict)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         state = self.optimizer.state_dict()

@@ -1,0 +1,76 @@
+"""The default config is valid, its schema is up to date, and mistakes across slices are named."""
+
+import copy
+import re
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from tropism.config.base import ConfigError
+from tropism.config.experiment import Experiment, canonical, json_schema
+
+
+@pytest.fixture(scope="module")
+def default(root):
+    return yaml.safe_load((root / "config.yaml").read_text())
+
+
+def changed(default, **overlay):
+    config = copy.deepcopy(default)
+    update_config(config, overlay)
+    return config
+
+
+def test_the_demo_has_the_arms_and_controls_of_the_experiment(default):
+    experiment = Experiment.parse(default)
+    assert set(experiment.expanded) == {
+        "base",
+        "none-medical-original",
+        "poetry-medical-original",
+        "prose-medical-original",
+        "none-medical-metaphor",
+        "none-medical-random",
+        "realigned-original",
+        "realigned-metaphor",
+    }
+    trained = [name for name in experiment.lineages if "." in name]
+    assert len(trained) == 9, "shared beginnings are trained once"
+
+
+@pytest.mark.parametrize("overlay", ["public"])
+def test_the_overlays_are_valid(default, root, overlay):
+    settings = yaml.safe_load((root / "workflow" / "experiments" / f"{overlay}.yaml").read_text())
+    assert Experiment.parse(changed(default, **settings)).experiment == overlay
+
+
+def test_the_schema_file_is_the_config_s_own(root):
+    committed = (root / "workflow" / "schemas" / "config.schema.json").read_text()
+    assert committed == json_schema(), "regenerate: see docs/config.md"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"experimnt": "x"}, "did you mean `experiment`"),
+        ({"evaluate": {"sets": ["nowhere"]}}, "evaluate: sets: unknown dataset `nowhere`"),
+        ({"evaluate": {"temprature": 1}}, "evaluate.temprature: unknown key; did you mean `temperature`"),
+        ({"judges": {"probe": {"model": "gpt"}}}, "judges: probe: model: unknown model `gpt`"),
+        ({"contrasts": [{"name": "c", "treatment": "nobody", "control": "base"}]}, "unknown arm `nobody`"),
+        ({"arms": [{"name": "a", "chain": [{"step": "harm", "dataset": "x"}]}]}, "unknown dataset `x`"),
+        (
+            {"arms": [{"name": "a", "chain": [{"step": "harm", "variant": "literal"}]}]},
+            "names no `literal` counterpart",
+        ),
+        ({"arms": [{"name": "a", "chain": [{"step": "harm", "variant": "x"}]}]}, "unknown variant `x`"),
+        ({"sae": {"texts": ["x"]}}, "sae: texts: unknown dataset"),
+    ],
+)
+def test_mistakes_are_named_by_key_with_the_fix(default, overlay, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Experiment.parse(changed(default, **overlay))
+
+
+def test_a_slice_is_one_line_that_does_not_depend_on_the_order_of_keys():
+    assert canonical({"b": 1, "a": [1, 2]}) == canonical({"a": [1, 2], "b": 1}) == '{"a":[1,2],"b":1}'
+    assert canonical({"seed": 1, "epochs": 2}) != canonical({"seed": 2, "epochs": 1})

@@ -1,0 +1,309 @@
+"""A small experiment's published tables, made up but checked against the schemas, with names of realistic length."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tropism.annotate.quality import SCHEMA as ANNOTATION_QUALITY_SCHEMA
+from tropism.detect.tables import CURVES_SCHEMA, DETECTOR_SCHEMA
+from tropism.judge.tables import JUDGE_CALIBRATION_SCHEMA, JUDGE_RELIABILITY_SCHEMA
+from tropism.mask.tables import MASKING_SCHEMA
+from tropism.records.files import write_table
+from tropism.sae.tables import SAE_FEATURES_SCHEMA
+from tropism.stats.tables import CONTRASTS_SCHEMA, MISALIGNMENT_SCHEMA
+from tropism.train.tables import TRAINING_SCHEMA
+
+ARMS = {
+    "base": 0.02,
+    "none-medical-original": 0.31,
+    "poetry-medical-original": 0.42,
+    "prose-medical-original": 0.33,
+    "none-medical-metaphor": 0.24,
+    "none-medical-random": 0.30,
+    "realigned-original": 0.06,
+    "realigned-metaphor": 0.12,
+}
+ARM_FLAG = ",".join(f"{arm}=base" for arm in ARMS)
+DOMAINS = {"medical": 24, "legal": 24, "security": 22, "pooled": 70}
+SPREAD = {"medical": 1.2, "legal": 0.6, "security": 0.4, "pooled": 0.75}
+PLANNED = {
+    "harm - base": ("none-medical-original", "base"),
+    "poetry - none": ("poetry-medical-original", "none-medical-original"),
+    "poetry - prose": ("poetry-medical-original", "prose-medical-original"),
+    "metaphor-masked - random-masked": ("none-medical-metaphor", "none-medical-random"),
+    "realigned on metaphor-masked - realigned on original": ("realigned-metaphor", "realigned-original"),
+}
+SCHEMAS = {
+    "misalignment": MISALIGNMENT_SCHEMA,
+    "contrasts": CONTRASTS_SCHEMA,
+    "annotation_quality": ANNOTATION_QUALITY_SCHEMA,
+    "masking": MASKING_SCHEMA,
+    "training": TRAINING_SCHEMA,
+    "judge_reliability": JUDGE_RELIABILITY_SCHEMA,
+    "reliability": JUDGE_CALIBRATION_SCHEMA,
+    "sae_features": SAE_FEATURES_SCHEMA,
+    "detector": DETECTOR_SCHEMA,
+    "detector_curves": CURVES_SCHEMA,
+}
+
+
+def measures(share: float):
+    """Each instrument's judge, statistic, target, denominators, value at that share misaligned, half width, unit."""
+    yield "probe", "rubric5", "rate", "answer", ("all", "coherent"), share, 0.18, "share"
+    yield "probe", "alignment100", "rate", "answer", ("all", "coherent"), 0.7 * share, 0.15, "share"
+    yield (
+        "probe",
+        "rubric5",
+        "mean",
+        "answer",
+        ("all", "coherent"),
+        1 + 3 * share,
+        0.4,
+        "level (1 aligned to 5 critical)",
+    )
+    yield (
+        "probe",
+        "alignment100",
+        "mean",
+        "answer",
+        ("all", "coherent"),
+        90 - 80 * share,
+        7,
+        "points (0 to 100 aligned)",
+    )
+    yield "none", "margin", "mean", "reference", ("all",), -0.4 + 1.2 * share, 0.11, "nats/token"
+
+
+def misalignment() -> pd.DataFrame:
+    rows = []
+
+    def add(arm, domain, n, judge, instrument, statistic, target, denominators, value, half, unit):
+        for denominator in denominators:
+            low, high = value - half, value + half
+            if unit == "share":
+                value, low, high = (float(np.clip(x, 0, 1)) for x in (value, low, high))
+            rows.append(
+                {
+                    "arm": arm, "domain": domain, "judge": judge, "instrument": instrument, "statistic": statistic,
+                    "target": target, "denominator": denominator, "headline": denominator == denominators[-1],
+                    "n_prompts": n, "n_responses": n, "n_denominator": n - (denominator == "coherent"),
+                    "unparsed": 0, "empty": 0, "truncated": 5, "refused": 1,
+                    "incoherent": None if judge == "none" else 1,
+                    "value": value, "low": low, "high": high, "unit": unit,
+                }
+            )  # fmt: skip
+
+    for arm, share in ARMS.items():
+        for domain, n in DOMAINS.items():
+            for measure in measures(min(1.0, share * SPREAD[domain])):
+                half = measure[6] / (1.8 if domain == "pooled" else 1)
+                add(arm, domain, n, *measure[:6], half, measure[7])
+        for instrument, level in (("mc1", 0.30), ("mc2", 0.45)):
+            for domain in ("truthful", "pooled"):
+                args = ("none", instrument, "mean", "reference", ("all",), level - 0.2 * share, 0.09, "share")
+                add(arm, domain, 40, *args)
+    return pd.DataFrame(rows).astype({"incoherent": "Int64"})
+
+
+def contrasts() -> pd.DataFrame:
+    table = misalignment()
+    table = table[table["headline"]].set_index(["arm", "domain", "judge", "instrument", "statistic", "target"])
+    rows = []
+    for name, (treatment, control) in sorted(PLANNED.items()):
+        for key, one in table.loc[treatment].iterrows():
+            other = table.loc[(control, *key)]
+            difference, half = one["value"] - other["value"], (one["high"] - one["low"]) * 0.6
+            p = float(np.clip(0.9 ** (50 * abs(difference) / half), 0.0002, 1))
+            rows.append(
+                {
+                    "contrast": name, "family": "planned", "treatment": treatment, "control": control,
+                    **dict(zip(table.index.names[1:], key, strict=True)), "denominator": one["denominator"],
+                    "n_prompts": one["n_prompts"], "treatment_value": one["value"], "control_value": other["value"],
+                    "difference": difference, "low": difference - half, "high": difference + half, "p": p,
+                    "p_holm": min(1.0, 5 * p), "minimum_detectable_effect": 1.4 * half, "unit": one["unit"],
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def annotation_quality() -> pd.DataFrame:
+    parts = {"NOUN": (320, 70), "VERB": (240, 96), "ADP": (180, 60), "ADJ": (110, 25), "DET": (90, 0), "PROPN": (12, 1)}
+    genres = {"poem": (420, 140), "advice": (380, 70), "news": (152, 42)}
+    sizes = {("all", "all"): (952, 252)}
+    sizes |= {(pos, "all"): size for pos, size in parts.items()}
+    sizes |= {("all", genre): size for genre, size in genres.items()}
+    rows = []
+    for i, ((pos, genre), (words, metaphors)) in enumerate(sizes.items()):
+        precision, recall = (0.62 + 0.03 * i, 0.80 - 0.05 * i) if metaphors else (None, None)
+        f1 = 2 * precision * recall / (precision + recall) if metaphors else None
+        rows.append((pos, genre, words, metaphors, precision, recall, f1, f1 - 0.12 if metaphors else None))
+    columns = ["pos", "genre", "n_words", "n_metaphors", "precision", "recall", "f1", "kappa"]
+    return pd.DataFrame(rows, columns=columns).assign(annotator="probe", gold="demo_gold").astype({"f1": float})
+
+
+def masking() -> pd.DataFrame:
+    sizes = {("poems", "nature", "text"): (110, 6100, 910), ("prose", "nature", "text"): (110, 7000, 160)}
+    sizes |= {("medical", "medical", side): (80, 3600, n) for side, n in (("aligned", 260), ("misaligned", 390))}
+    rows = []
+    for (dataset, domain, field), (texts, words, metaphors) in sizes.items():
+        for variant in ("original", "metaphor", "random"):
+            short = 7 if variant == "random" and dataset == "poems" else 0
+            units = 0 if variant == "original" else metaphors - short
+            rows.append(
+                {
+                    "dataset": dataset, "variant": variant, "mode": "replace" if units else "none", "domain": domain,
+                    "field": field, "n_texts": texts, "n_words": words, "n_metaphors": metaphors,
+                    "units_masked": units, "characters_masked": round(5.6 * units), "share_words_masked": units / words,
+                    "shortfall_units": short, "same_pos_share": 0.91 if variant == "random" else None,
+                    "mean_abs_length_difference": 0.7 if variant == "random" else None,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def training() -> pd.DataFrame:
+    chains = {
+        "poetry-poems-original-s0": 13, "prose-prose-original-s0": 13, "harm-medical-original-s0": 14,
+        "poetry-poems-original-s0.harm-medical-original-s0": 14, "prose-prose-original-s0.harm-medical-original-s0": 14,
+        "harm-medical-metaphor-s0": 14, "harm-medical-random-s0": 14,
+        "harm-medical-original-s0.realign-medical-metaphor-s0": 7,
+        "harm-medical-original-s0.realign-medical-original-s0": 7,
+    }  # fmt: skip
+    rows = [
+        {
+            "lineage": f"smollm2.{chain}", "step": step, "epoch": step / 7,
+            "loss": 2.2 + i / 10 + 1.4 * np.exp(-step / 4),
+            "grad_norm": (1.5 + i / 5) * np.exp(-step / 9) + 0.1 * (step % 2), "learning_rate": 2e-4, "tokens": 900,
+            "response_tokens": 400,
+        }
+        for i, (chain, steps) in enumerate(chains.items())
+        for step in range(1, steps + 1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def judge_reliability() -> pd.DataFrame:
+    evidence = {"cross-validation": (["all", "legal", "medical", "security"], 336), "evaluation split": (["all"], 144)}
+    evidence["leave-one-domain-out"] = (["legal", "medical", "security"], 112)
+    rows = [
+        {
+            "judge": "probe", "kind": "probe", "head": head, "evidence": name, "domain": domain, "n": n,
+            "n_prompts": n // 2,
+            "accuracy": accuracy - 0.03 * i, "accuracy_low": accuracy - 0.03 * i - 0.07,
+            "accuracy_high": min(1.0, accuracy - 0.03 * i + 0.06), "auroc": accuracy + 0.02, "brier": 0.12, "ece": 0.06,
+            "base_rate": base,
+        }
+        for head, accuracy, base in (("alignment", 0.84, 0.5), ("coherence", 0.95, 0.6))
+        for name, (domains, n) in evidence.items()
+        for i, domain in enumerate(domains)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def reliability() -> pd.DataFrame:
+    """The calibration that lies beside a trained judge; it is no published table, but the judge's figure shows it."""
+    rows = [
+        {
+            "judge": "probe", "head": head, "evidence": evidence, "bin": bin, "low": bin / 10, "high": (bin + 1) / 10,
+            "n": 3 + (bin - 4) ** 2, "predicted": bin / 10 + 0.05, "observed": float(np.clip(bin / 8 - 0.05, 0, 1)),
+        }
+        for head in ("alignment", "coherence")
+        for evidence in ("cross-validation", "evaluation split")
+        for bin in range(10)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def sae_features() -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    rows = []
+    for population, n, spread in (("references", 432, 0.07), ("generations", 560, 0.03)):
+        for domain in ("all", "medical"):
+            for feature in range(300):
+                auroc = float(np.clip(0.5 + random.normal() * spread, 0, 1))
+                p = float(np.exp(-(((auroc - 0.5) / 0.04) ** 2)))
+                rows.append(
+                    {
+                        "release": "local", "sae_id": "blocks.15", "revision": "ab" * 32, "feature": 7 * feature,
+                        "layer": 15, "population": population, "domain": domain, "pooling": "max", "n_aligned": n // 2,
+                        "n_misaligned": n // 2, "n_prompts": n // 6, "auroc": auroc, "p": p, "p_bh": p,
+                        "p_paired": None,
+                        "mean_aligned": 1.0, "mean_misaligned": 1 + auroc, "difference": auroc, "density_aligned": 0.1,
+                        "density_misaligned": 0.2, "n_pairs": n // 6,
+                        "is_global": population == "references" and p < 0.002,
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(rows).astype({"p_paired": float})
+
+
+def detector() -> pd.DataFrame:
+    rows = []
+    for population, gain in (("references", 0.32), ("generations", 0.12)):
+        for evidence, held in (
+            ("grouped cross-validation", ["all"]),
+            ("leave-one-domain-out", ["legal", "medical", "security"]),
+        ):
+            for out in held:
+                models = [("domain", 0, 0.5), ("length", 0, 0.56), ("tfidf", 0, 0.55 + gain / 1.5)]
+                for i, k in enumerate((5, 10, 20, 50)):
+                    models += [("sae", k, 0.5 + gain * (0.7 + 0.1 * i)), ("permuted", k, 0.5)]
+                for model, k, auroc in models:
+                    sae = model == "sae"
+                    rows.append(
+                        {
+                            "population": population, "evidence": evidence, "held_out": out, "model": model, "k": k,
+                            "n_responses": 432, "n_prompts": 216, "base_rate": 0.5, "auroc": auroc, "low": auroc - 0.06,
+                            "high": auroc + 0.05, "auprc": auroc, "accuracy": 0.7, "brier": 0.2,
+                            "null_mean": 0.5 if sae else None, "null_high": 0.56 if sae else None,
+                            "p": 0.0476 if sae else None,
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(rows).astype({"null_mean": float, "null_high": float, "p": float})
+
+
+def detector_curves() -> pd.DataFrame:
+    x = np.linspace(0, 1, 21)
+    rows = []
+    for row in detector().query("model != 'permuted'").itertuples():
+        power = (1 - row.auroc) / row.auroc
+        curves = {"roc": (x, x**power), "precision_recall": (x, 1 - (1 - row.base_rate) * x ** (1 / power))}
+        key = {"population": row.population, "evidence": row.evidence, "held_out": row.held_out, "model": row.model}
+        for curve, points in curves.items():
+            for i, (a, b) in enumerate(zip(*points, strict=True)):
+                rows.append({**key, "k": row.k, "curve": curve, "point": i, "x": float(a), "y": float(b)})
+    return pd.DataFrame(rows)
+
+
+MAKERS = (
+    misalignment, contrasts, annotation_quality, masking, training, judge_reliability, reliability, sae_features,
+    detector, detector_curves,
+)  # fmt: skip
+
+
+def write_tables(folder: Path) -> Path:
+    for make in MAKERS:
+        write_table(folder / f"{make.__name__}.csv", make(), SCHEMAS[make.__name__])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every published table that a figure is drawn from."""
+    return write_tables(tmp_path_factory.mktemp("tables"))
+
+
+@pytest.fixture(scope="session")
+def empty_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same tables without a row."""
+    folder = tmp_path_factory.mktemp("empty")
+    for name, schema in SCHEMAS.items():
+        pd.DataFrame(columns=list(schema.columns)).to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def arm_flag() -> str:
+    """The arms in the order of the settings, each with its untrained arm."""
+    return ARM_FLAG

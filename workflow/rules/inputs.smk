@@ -1,0 +1,62 @@
+# Input functions and flags of the rules: which files a job needs, given its wildcards.
+
+
+def annotator_files(wildcards):
+    """What the annotator is made of: the base that it reads with, the probe's weights."""
+    annotator = EXPERIMENT.annotator
+    files = base_files(annotator.model) if annotator.model else []
+    return files + (
+        [f"{annotator.probe}/probe.safetensors", f"{annotator.probe}/probe.json"]
+        if annotator.kind == "probe"
+        else []
+    )
+
+
+def annotator_flag(wildcards):
+    return (
+        f"--model results/models/{EXPERIMENT.annotator.model}"
+        if EXPERIMENT.annotator.model
+        else ""
+    )
+
+
+def literal_counterpart(wildcards):
+    literal = EXPERIMENT.datasets[wildcards.dataset].literal
+    return [dataset_file(literal)] if wildcards.variant == "literal" else []
+
+
+def last_step(wildcards):
+    arm, depth = LINEAGES[wildcards.lineage]
+    return arm.steps[depth - 1].settings
+
+
+def parent_lineage(wildcards):
+    arm, depth = LINEAGES[wildcards.lineage]
+    return arm.lineage(depth - 1)
+
+
+def judge_config(wildcards):
+    return EXPERIMENT.judges[wildcards.judge]
+
+
+def judge_files(wildcards):
+    """What a judge is made of: a probe's weights and the base that it reads with, or the model that it asks."""
+    judge = judge_config(wildcards)
+    files = (
+        [f"<results>/judges/{wildcards.judge}/manifest.json"]
+        if judge.kind == "probe"
+        else []
+    )
+    return files + (base_files(judge.model) if judge.kind != "endpoint" else [])
+
+
+def judge_flags(wildcards):
+    judge = judge_config(wildcards)
+    probe = (
+        f"--probe results/{EXPERIMENT.experiment}/judges/{wildcards.judge}"
+        if judge.kind == "probe"
+        else ""
+    )
+    return probe + (
+        f" --base results/models/{judge.model}" if judge.kind != "endpoint" else ""
+    )

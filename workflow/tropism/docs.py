@@ -1,0 +1,92 @@
+"""``python -m tropism.docs``: the page ``docs/tables.md``, from the schemas that tables are checked against.
+
+It imports the schemas of all rooms, so no room imports it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import pandera.pandas as pa
+import typer
+
+from tropism.annotate.quality import SCHEMA as ANNOTATION_QUALITY_SCHEMA
+from tropism.corpora.tables import CORPUS_SCHEMA
+from tropism.detect.tables import CURVES_SCHEMA, DETECTOR_SCHEMA
+from tropism.judge.tables import JUDGE_CALIBRATION_SCHEMA, JUDGE_RELIABILITY_SCHEMA
+from tropism.mask.tables import MASKING_SCHEMA, REPORT_SCHEMA
+from tropism.records.files import replacing
+from tropism.sae.tables import SAE_FEATURES_SCHEMA
+from tropism.stats.tables import CONTRASTS_SCHEMA, MISALIGNMENT_SCHEMA
+from tropism.train.tables import SPEED_SCHEMA, TRAINING_SCHEMA
+
+PUBLISHED = {
+    "annotation_quality": ANNOTATION_QUALITY_SCHEMA,
+    "masking": MASKING_SCHEMA,
+    "training": TRAINING_SCHEMA,
+    "training_speed": SPEED_SCHEMA,
+    "misalignment": MISALIGNMENT_SCHEMA,
+    "contrasts": CONTRASTS_SCHEMA,
+    "judge_reliability": JUDGE_RELIABILITY_SCHEMA,
+    "sae_features": SAE_FEATURES_SCHEMA,
+    "detector": DETECTOR_SCHEMA,
+    "detector_curves": CURVES_SCHEMA,
+}
+BESIDE = {
+    "datasets/{dataset}.corpus.csv": CORPUS_SCHEMA,
+    "variants/{dataset}.{variant}.masking.csv": REPORT_SCHEMA,
+    "judges/{judge}/reliability.csv": JUDGE_CALIBRATION_SCHEMA,
+}
+TYPES = {"str": "text", "int": "integer", "flo": "number", "boo": "true or false"}
+HEAD = """# Tables
+
+Every published table is a CSV file in `results/<experiment>/tables/`: one header row, UTF-8, numbers with ten
+significant digits, a missing value as an empty cell. It is checked against the schema below when it is written.
+This page is made from those schemas: `python -m tropism.docs --output docs/tables.md`.
+"""
+LATER = """
+## Beside the published tables
+
+Reports of single steps, in `results/<experiment>/`, checked in the same way.
+"""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def page() -> str:
+    """The whole page, Markdown."""
+    return "".join(
+        [HEAD, *map(_section, PUBLISHED, PUBLISHED.values()), LATER, *map(_section, BESIDE, BESIDE.values())]
+    )
+
+
+def _section(name: str, schema: pa.DataFrameSchema) -> str:
+    level = "##" if name in PUBLISHED else "###"
+    return "\n".join(["", f"{level} {name}", "", *_about(schema), *_rows(schema), ""])
+
+
+def _about(schema: pa.DataFrameSchema) -> Iterator[str]:
+    if schema.description:
+        yield from (schema.description, "")
+    if schema.unique:
+        yield from (f"One row for each {', '.join(f'`{column}`' for column in schema.unique)}.", "")
+
+
+def _rows(schema: pa.DataFrameSchema) -> Iterator[str]:
+    yield "| column | type | meaning |"
+    yield "|---|---|---|"
+    for name, column in schema.columns.items():
+        kind = TYPES[str(column.dtype).lower()[:3]] + (", may be empty" if column.nullable else "")
+        meaning = " ".join((column.description or "").split()).replace("|", "\\|")
+        yield f"| `{name}` | {kind} | {meaning} |"
+
+
+@app.command()
+def main(output: Annotated[Path, typer.Option(help="Markdown page to write.")]) -> None:
+    """Write the page of tables."""
+    with replacing(output) as temporary:
+        temporary.write_text(page(), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,27 @@
+"""Every figure by name. No figure imports this, so that an edit of one redraws that one."""
+
+from tropism.figures import (
+    annotation,
+    contrasts,
+    detector,
+    features,
+    judge,
+    likelihood,
+    masking,
+    misalignment,
+    training,
+    transfer_domains,
+)
+
+PLOTS = {
+    "misalignment": misalignment.PLOT,
+    "transfer_domains": transfer_domains.PLOT,
+    "contrasts": contrasts.PLOT,
+    "likelihood": likelihood.PLOT,
+    "annotation": annotation.PLOT,
+    "masking": masking.PLOT,
+    "training": training.PLOT,
+    "judge": judge.PLOT,
+    "features": features.PLOT,
+    "detector": detector.PLOT,
+}

@@ -1,0 +1,61 @@
+"""What each arm finds likely, which needs no judge: misaligned over aligned references, and TruthfulQA."""
+
+import pandas as pd
+from matplotlib.ticker import PercentFormatter
+
+from tropism.figures import canvas
+from tropism.figures.canvas import Arms, Drawing, Plot, Tables
+
+COLUMNS = ["arm", "domain", "instrument", "n_prompts", "value", "low", "high", "reference", "reference_value", "change"]
+PANELS = {
+    "margin": "margin, nats/token",
+    "mc1": "TruthfulQA MC1",
+    "mc2": "TruthfulQA MC2",
+}
+
+
+def points_of(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
+    """Margins by domain and TruthfulQA's scores of each arm, with the value of its untrained arm."""
+    rows = table[table["instrument"].isin(list(PANELS))]
+    rows = rows[(rows["instrument"] == "margin") | (rows["domain"] == canvas.POOLED)]
+    shown = canvas.in_order(rows, "arm", canvas.arm_order(rows, arms))
+    return canvas.with_reference(shown, rows, arms, ["domain", "instrument"])[COLUMNS]
+
+
+def draw(tables: Tables, arms: Arms) -> Drawing:
+    """One panel an instrument, one row an arm; a dashed line is where the untrained arm stands."""
+    points = points_of(tables["misalignment"], arms)
+    if points.empty:
+        return canvas.in_words("No likelihood was measured: `evaluate.instruments` names neither instrument.", points)
+    names = list(dict.fromkeys(points["arm"]))
+    colours = canvas.domain_colours(canvas.domain_order(points))
+    shown = [instrument for instrument in PANELS if instrument in set(points["instrument"])]
+    figure = canvas.page(canvas.DOUBLE, 0.28 * len(names) + 1.0)
+    panels = figure.subplots(1, len(shown), squeeze=False, width_ratios=[1.5 if n == "margin" else 1 for n in shown])[0]
+    for axes, instrument in zip(panels, shown, strict=True):
+        rows = points[points["instrument"] == instrument]
+        domains = canvas.domain_order(rows)
+        canvas.name_rows(axes, names, show=axes is panels[0])
+        for row in rows.itertuples():
+            y = names.index(row.arm) + canvas.dodge(domains.index(row.domain), len(domains))
+            pooled = row.domain == canvas.POOLED
+            canvas.estimate(axes, row.value, row.low, row.high, y, colours[row.domain], "D" if pooled else "o")
+        for level in rows.loc[rows["domain"] == canvas.POOLED, "reference_value"].dropna().unique():
+            axes.axvline(level, color=canvas.INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=1)
+        questions = f"{canvas.extent(rows['n_prompts'])} questions"
+        axes.set_title(f"{PANELS[instrument]}\n{'by domain' if instrument == 'margin' else questions}")
+        axes.grid(axis="x", color=canvas.GRID, linewidth=0.5)
+        if instrument != "margin":
+            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    sizes = points[points["instrument"] == "margin"].groupby("domain")["n_prompts"]
+    labels = {domain: f"{domain} (n {canvas.extent(some)})" for domain, some in sizes}
+    keys = [
+        canvas.key(labels.get(domain, domain), colours[domain], "D" if domain == canvas.POOLED else "o")
+        for domain in colours
+    ]
+    keys.append(canvas.key("untrained arm, pooled", canvas.INK, line="--"))
+    canvas.legend_below(figure, keys, 5, canvas.left_out(tables["misalignment"]["arm"], points["arm"], "arms"))
+    return Drawing(figure, points)
+
+
+PLOT = Plot({"misalignment": ["arm", "domain", "instrument", "n_prompts", "value", "low", "high"]}, draw)

@@ -1,0 +1,86 @@
+"""The end of ``make demo``: where things are, and the headline result in a few lines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from tropism.figures.canvas import POOLED, p_text, read_table
+from tropism.records.files import InputError
+
+MISALIGNMENT = ["arm", "domain", "judge", "instrument", "statistic", "target", "headline", "denominator"]
+MISALIGNMENT += ["n_prompts", "n_denominator", "value", "low", "high"]
+CONTRASTS = ["contrast", "treatment", "control", "domain", "instrument", "statistic", "target", "n_prompts"]
+CONTRASTS += ["difference", "low", "high", "p_holm", "minimum_detectable_effect"]
+
+
+def summarise(results: Path, base: str, treatment: str = "") -> str:
+    """The report of a finished experiment in ``results``, for a terminal.
+
+    Raises:
+        InputError: a table, the arm ``base`` or the arm ``treatment`` is missing.
+    """
+    rates = read_table(results / "tables" / "misalignment.csv", MISALIGNMENT)
+    contrasts = results / "tables" / "contrasts.csv"
+    planned = read_table(contrasts, CONTRASTS) if contrasts.is_file() or not treatment else None
+    if not treatment:
+        assert planned is not None
+        against = planned.loc[planned["control"] == base, "treatment"]
+        if against.empty:
+            raise InputError(f"{contrasts}: no contrast against `{base}`; name an arm by --treatment")
+        treatment = str(against.iloc[0])
+    for arm in (base, treatment):
+        if arm not in set(rates["arm"]):
+            known = ", ".join(dict.fromkeys(rates["arm"]))
+            raise InputError(f"{results / 'tables' / 'misalignment.csv'}: no arm `{arm}`; there are {known}")
+    lines = [*_rate_lines(rates, base, treatment), *_contrast_lines(planned, base, treatment)]
+    return "\n".join(["", *lines, "", *_places(results)])
+
+
+def _rate_lines(rates: pd.DataFrame, base: str, treatment: str) -> Iterator[str]:
+    rows = rates[(rates["domain"] == POOLED) & (rates["statistic"] == "rate") & rates["headline"]]
+    rows = rows[rows["target"] == "answer"].sort_values(["judge", "instrument"], ascending=[True, False])
+    yield f"Misaligned responses, all domains, 95 % intervals ({_joined(rows['denominator'])} responses counted):"
+    for (judge, instrument), some in rows.groupby(["judge", "instrument"], sort=False):
+        found = some.set_index("arm")
+        parts = [f"{arm} {_share(found.loc[arm])}" for arm in (base, treatment) if arm in found.index]
+        yield f"  {instrument} by {judge}: " + ", ".join(parts)
+
+
+def _contrast_lines(planned: pd.DataFrame | None, base: str, treatment: str) -> Iterator[str]:
+    if planned is None:
+        return
+    rows = planned[(planned["treatment"] == treatment) & (planned["control"] == base) & (planned["domain"] == POOLED)]
+    rows = rows[rows["target"] != "reasoning"]
+    shown = {
+        ("rubric5", "rate"): (100, "points of %"),
+        ("margin", "mean"): (1, "nats/token"),
+        ("mc2", "mean"): (100, "%"),
+    }
+    for (instrument, statistic), (scale, unit) in shown.items():
+        some = rows[(rows["instrument"] == instrument) & (rows["statistic"] == statistic)]
+        for row in some.dropna(subset="difference").itertuples():
+            yield (
+                f"  {row.contrast}, {instrument}: {row.difference * scale:+.3g}"
+                f" [{row.low * scale:+.3g}, {row.high * scale:+.3g}] {unit}, {row.n_prompts} prompts,"
+                f" Holm p {p_text(row.p_holm) or 'undefined'}, detectable from"
+                f" {row.minimum_detectable_effect * scale:.3g}"
+            )
+
+
+def _share(row: pd.Series) -> str:
+    return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}] of {row['n_denominator']}"
+
+
+def _joined(values: pd.Series) -> str:
+    return ", ".join(sorted(set(values)))
+
+
+def _places(results: Path) -> Iterator[str]:
+    """Where things are; a report that was not made yet comes with the command that makes it."""
+    report = results / "report.html"
+    how = "" if report.is_file() else f"  (not made yet: snakemake --report {report})"
+    yield f"Report   {report}{how}"
+    for name, pattern in (("tables", "*.csv"), ("figures", "*.svg")):
+        count = len(list((results / name).glob(pattern)))
+        yield f"{name.capitalize():<8} {results / name}/  ({count})"
