@@ -8,14 +8,19 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 PACKAGE := workflow/tropism
 
-.PHONY: demo test check lock
+.PHONY: demo test test-slow check lock
 
 demo: $(VENV)/installed
 	snakemake --cores $(CORES) all
+	snakemake --quiet all --report results/demo/report.html
 	@python -m tropism.figures summary --results results/demo
 
 test: $(VENV)/installed
 	pytest -q
+
+# what takes minutes: runs of the workflow that are edited and killed
+test-slow: $(VENV)/installed
+	pytest -q -m "slow and not gpu"
 
 check: $(VENV)/installed
 	ruff format --check . && ruff check .

@@ -14,7 +14,24 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OVERLAY = "tests/workflow/trimmed.yaml"
-MODEL = "results/models/smollm2"
+
+
+# how Snakemake announces a job of each rule
+MESSAGES = {
+    "clean_dataset": "Cleaning",
+    "annotate_texts": "Annotating metaphors",
+    "mask_texts": "Masking",
+    "train_step": "Training smollm2",
+    "sample_responses": "Sampling responses",
+    "train_judge": "Training judge",
+    "judge_generations": "Judging",
+    "score_likelihoods": "Scoring likelihoods",
+    "estimate_rates": "Estimating misalignment",
+    "train_sae": "Training the sparse autoencoder",
+    "encode_responses": "Encoding responses",
+    "train_detector": "Training detectors",
+    "draw_figure": "Drawing",
+}
 
 
 @dataclass
@@ -63,18 +80,24 @@ class Project:
 
     def would_run(self, **options) -> set[str]:
         """The rules that a run would execute."""
-        return rules_of(self.snakemake("--dry-run", **options))
+        return self.rules_of(self.snakemake("--dry-run", **options))
 
-    def kill_in(self, rule: str) -> None:
-        """Start a run and kill every process of it by SIGKILL while a job of ``rule`` runs."""
-        process = self.start()
+    @staticmethod
+    def rules_of(printed: str) -> set[str]:
+        """The rules in the table of jobs that a dry run prints, without ``all``."""
+        match = re.search(r"^job +count\n-+ +-+\n(.*?)^total", printed, re.MULTILINE | re.DOTALL)
+        return {line.split()[0] for line in match[1].splitlines()} - {"all"} if match else set()
+
+    def kill_in(self, rule: str, targets: tuple[str, ...]) -> None:
+        """Start making ``targets`` and kill every process by SIGKILL while a job of ``rule`` runs."""
+        process = self.start(targets=targets)
         log = self.folder / "snakemake.log"
-        while f"rule {rule}:" not in log.read_text() and process.poll() is None:
+        while MESSAGES[rule] not in log.read_text() and process.poll() is None:
             time.sleep(0.05)
         wait_for_work(process.pid)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert f"rule {rule}:" in log.read_text(), log.read_text()[-3000:]
+        assert MESSAGES[rule] in log.read_text(), log.read_text()[-3000:]
 
     def outputs(self) -> dict[str, bytes]:
         """What a run publishes and what later stages read, by path; measured times are left out."""
@@ -107,12 +130,6 @@ def cpu_seconds(group: int) -> float:
     return total
 
 
-def rules_of(printed: str) -> set[str]:
-    """The rules in the table of jobs that a dry run prints."""
-    match = re.search(r"^job +count\n-+ +-+\n(.*?)^total", printed, re.MULTILINE | re.DOTALL)
-    return {line.split()[0] for line in match[1].splitlines()} - {"all"} if match else set()
-
-
 def copy_project(folder: Path) -> Project:
     """The repository's own files, those that git tracks or would track, copied to ``folder``."""
     listed = subprocess.run(
@@ -131,7 +148,12 @@ def copy_project(folder: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, base_model) -> Project:
-    """The project after one undisturbed run; tests copy it, none changes it."""
+    """The project after one undisturbed run; tests copy it, none changes it.
+
+    ``TROPISM_FINISHED`` may name a finished copy of this very checkout, to be quick while these tests are worked on.
+    """
+    if "TROPISM_FINISHED" in os.environ:
+        return Project(Path(os.environ["TROPISM_FINISHED"]))
     project = copy_project(tmp_path_factory.mktemp("finished"))
     project.snakemake()
     return project
@@ -140,5 +162,14 @@ def finished(tmp_path_factory, base_model) -> Project:
 @pytest.fixture
 def project(finished, tmp_path) -> Project:
     """The finished project, copied with outputs, times and Snakemake's own records."""
-    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True, copy_function=copy_or_link)
     return Project(tmp_path / "copy")
+
+
+def copy_or_link(source: str, target: str) -> str:
+    """A copy with its times; the base's weights, which nothing here rewrites in place, are linked."""
+    if source.endswith("model.safetensors") and "models" in source:
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+    return target

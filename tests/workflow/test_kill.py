@@ -1,38 +1,40 @@
-"""A run that was killed in any stage ends, when it is started again, in the bytes of an undisturbed one."""
+"""A stage that was killed makes, when it is started again, the bytes of an undisturbed run."""
 
 import shutil
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
-# the stage to kill, and what has to be gone for it to run again
+RESULTS = "results/trimmed"
+# the stage to kill, and what it has to make again
 STAGES = {
     "clean_dataset": ["datasets/legal.jsonl"],
     "annotate_texts": ["spans/medical.jsonl"],
     "mask_texts": ["variants/medical.metaphor.jsonl"],
-    "train_step": ["lineages"],
+    "train_step": ["lineages/smollm2.harm-medical-original-s0/adapter/adapter_model.safetensors"],
     "sample_responses": ["generations/harmed.jsonl"],
-    "train_judge": ["judges"],
-    "judge_generations": ["judgments"],
-    "score_likelihoods": ["likelihoods/base.parquet"],
+    "train_judge": ["judges/probe/probe.safetensors", "judges/probe/card.json"],
+    "judge_generations": ["judgments/probe/harmed.parquet"],
+    "score_likelihoods": ["likelihoods/harmed.parquet"],
     "estimate_rates": ["tables/misalignment.csv"],
-    "train_sae": ["sae"],
-    "encode_responses": ["features"],
+    "train_sae": ["sae/sae_weights.safetensors"],
+    "encode_responses": ["features/harmed.safetensors"],
     "train_detector": ["tables/detector.csv"],
-    "draw_figure": ["figures"],
+    "draw_figure": ["figures/misalignment.svg"],
 }
 
 
 @pytest.mark.parametrize("rule", STAGES)
-def test_a_run_killed_in_a_stage_ends_in_the_same_bytes(project, rule):
-    whole = project.outputs()
-    for name in STAGES[rule]:
-        path = project.results / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    project.kill_in(rule)
-    project.snakemake("--unlock")
-    project.snakemake("--rerun-incomplete")
-    again = project.outputs()
-    assert again.keys() == whole.keys()
-    assert [name for name in whole if again[name] != whole[name]] == []
+def test_a_stage_that_was_killed_ends_in_the_same_bytes(project, rule):
+    made = {name: (project.results / name).read_bytes() for name in STAGES[rule]}
+    for name in made:
+        (project.results / name).unlink()
+    targets = tuple(f"{RESULTS}/{name}" for name in made)
+    project.kill_in(rule, targets)
+    assert not any((project.results / name).exists() for name in made), "nothing half-written has the final name"
+    project.snakemake("--unlock", targets=targets)
+    project.snakemake(targets=targets)
+    for name, content in made.items():
+        assert (project.results / name).read_bytes() == content, name
+    shutil.rmtree(project.folder)

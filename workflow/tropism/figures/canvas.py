@@ -131,7 +131,7 @@ def publish(plot: Plot, paths: Sequence[Path], stem: Path, arms: Arms) -> None:
 
 def page(width: float, height: float) -> Figure:
     """An empty figure of that size, in inches, whose parts make room for one another."""
-    layout = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.04, wspace=0.03, hspace=0.04)
+    layout = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.06, wspace=0.03, hspace=0.04)
     return Figure(figsize=(width, height), layout=layout)
 
 
