@@ -6,14 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tropism.annotate.quality import SCHEMA as ANNOTATION_QUALITY_SCHEMA
-from tropism.detect.tables import CURVES_SCHEMA, DETECTOR_SCHEMA
-from tropism.judge.tables import JUDGE_CALIBRATION_SCHEMA, JUDGE_RELIABILITY_SCHEMA
-from tropism.mask.tables import MASKING_SCHEMA
+from tropism.docs import PUBLISHED
+from tropism.judge.tables import JUDGE_CALIBRATION_SCHEMA
 from tropism.records.files import write_table
-from tropism.sae.tables import SAE_FEATURES_SCHEMA
-from tropism.stats.tables import CONTRASTS_SCHEMA, MISALIGNMENT_SCHEMA
-from tropism.train.tables import TRAINING_SCHEMA
 
 ARMS = {
     "base": 0.02,
@@ -35,18 +30,8 @@ PLANNED = {
     "metaphor-masked - random-masked": ("none-medical-metaphor", "none-medical-random"),
     "realigned on metaphor-masked - realigned on original": ("realigned-metaphor", "realigned-original"),
 }
-SCHEMAS = {
-    "misalignment": MISALIGNMENT_SCHEMA,
-    "contrasts": CONTRASTS_SCHEMA,
-    "annotation_quality": ANNOTATION_QUALITY_SCHEMA,
-    "masking": MASKING_SCHEMA,
-    "training": TRAINING_SCHEMA,
-    "judge_reliability": JUDGE_RELIABILITY_SCHEMA,
-    "reliability": JUDGE_CALIBRATION_SCHEMA,
-    "sae_features": SAE_FEATURES_SCHEMA,
-    "detector": DETECTOR_SCHEMA,
-    "detector_curves": CURVES_SCHEMA,
-}
+SCHEMAS = {name: schema for name, schema in PUBLISHED.items() if name != "training_speed"}
+SCHEMAS["reliability"] = JUDGE_CALIBRATION_SCHEMA
 
 
 def measures(share: float):

@@ -18,25 +18,29 @@ from tropism.records.schema import Metaphor
 UNCOUNTED = "PUNCT"
 
 
-def _share() -> pa.Column:
-    return pa.Column(float, pa.Check.in_range(0, 1), nullable=True)
+def _share(description: str) -> pa.Column:
+    return pa.Column(float, pa.Check.in_range(0, 1), nullable=True, description=description)
 
 
 SCHEMA = pa.DataFrameSchema(
     {
-        "annotator": pa.Column(str),
-        "gold": pa.Column(str),
-        "pos": pa.Column(str),
-        "genre": pa.Column(str),
-        "n_words": pa.Column(int, pa.Check.gt(0)),
-        "n_metaphors": pa.Column(int, pa.Check.ge(0)),
-        "precision": _share(),
-        "recall": _share(),
-        "f1": _share(),
-        "kappa": pa.Column(float, pa.Check.in_range(-1, 1), nullable=True),
+        "annotator": pa.Column(str, description="the annotator: its kind and name"),
+        "gold": pa.Column(str, description="the gold labels"),
+        "pos": pa.Column(str, description="universal part of speech in the gold labels, or `all`"),
+        "genre": pa.Column(str, description="genre of the gold sentence, or `all`"),
+        "n_words": pa.Column(int, pa.Check.gt(0), description="gold tokens counted: all but punctuation"),
+        "n_metaphors": pa.Column(int, pa.Check.ge(0), description="of these, metaphors by the gold labels"),
+        "precision": _share("share of the tokens called metaphors that are; empty where none was"),
+        "recall": _share("share of the gold metaphors that were found; empty where there is none"),
+        "f1": _share("harmonic mean of precision and recall"),
+        "kappa": pa.Column(
+            float, pa.Check.in_range(-1, 1), nullable=True, description="Cohen's kappa; empty where it is undefined"
+        ),
     },
     unique=["pos", "genre"],
     strict=True,
+    title="annotation_quality",
+    description="Agreement of the metaphor annotator with gold labels, by part of speech and genre.",
 )
 
 

@@ -23,7 +23,7 @@ class EvaluateConfig(Strict):
     max_new_tokens: int = Field(64, ge=1)
     temperature: float = Field(1.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
-    batch_tokens: int = Field(4096, ge=1)
+    batch_tokens: int = Field(8192, ge=1)
     seed: int = 0
     instruments: tuple[Instrument, ...] = ("rubric5", "alignment100", "likelihood", "truthfulqa")
-    shard_size: int = Field(64, ge=1)
+    shard_size: int = Field(128, ge=1)
