@@ -67,3 +67,10 @@ def test_mistakes_are_named_with_their_fix(entry, message):
 
 def test_a_lone_variable_keeps_its_type():
     assert fill({"seed": "{s}", "name": "x{s}"}, {"s": 3}) == {"seed": 3, "name": "x3"}
+
+
+def test_an_override_within_a_mapping_keeps_its_other_keys():
+    steps = {"harm": {**STEPS["harm"], "lora": {"rank": 16, "alpha": 32}}}
+    arms = expand_arms([ArmConfig.parse({"name": "a", "chain": [{"step": "harm", "lora": {"rank": 8}}]})], steps, ["m"])
+    lora = arms["a"].steps[0].settings.lora
+    assert (lora.rank, lora.alpha) == (8, 32)

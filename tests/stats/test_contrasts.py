@@ -52,12 +52,26 @@ def test_a_difference_is_of_prompt_means_over_shared_prompts(by_hand):
     assert (rate["treatment_value"], rate["control_value"], rate["difference"]) == (0.75, 0.5, 0.25)
 
 
+def holm_input(instrument, domains, p):
+    """Rows of one contrast a domain, as the correction reads them."""
+    rows = {"domain": domains, "p": p, "contrast": [f"c{i}" for i in range(len(p))]}
+    fixed = {"family": "planned", "instrument": instrument, "judge": "none", "statistic": "mean", "target": "reference"}
+    return pd.DataFrame({**fixed, **rows})
+
+
 def test_holm_worked_by_hand():
-    p = pd.DataFrame({"family": "planned", "instrument": "margin", "p": [0.01, 0.04, 0.03, np.nan, 0.5]})
-    other = pd.DataFrame({"family": "planned", "instrument": "mc1", "p": [0.04]})
+    p = holm_input("margin", ["pooled"] * 5, [0.01, 0.04, 0.03, np.nan, 0.5])
+    other = holm_input("mc1", ["pooled"], [0.04])
     corrected = add_holm(pd.concat([p, other], ignore_index=True))["p_holm"]
     # sorted 0.01 0.03 0.04 0.5, times 4 3 2 1, never decreasing: 0.04 0.09 0.09 (from 0.08) 0.5
     assert corrected.to_list() == pytest.approx([0.04, 0.09, 0.09, np.nan, 0.5, 0.04], nan_ok=True)
+
+
+def test_a_lone_domain_and_its_pooled_row_are_one_test():
+    table = holm_input("mc1", ["truthfulqa", "pooled"] * 2, [0.01, 0.01, 0.03, 0.03])
+    table["contrast"] = ["a", "a", "b", "b"]
+    # two tests, not four: 0.01 times 2 and 0.03 times 1
+    assert add_holm(table)["p_holm"].to_list() == pytest.approx([0.02, 0.02, 0.03, 0.03])
 
 
 def test_the_detectable_effect_is_detected_at_eighty_percent():

@@ -56,8 +56,6 @@ def cfg(slice, only=None, leave=()):
 @cache
 def registered(source):
     """The registry's entry of a source, or None for a path."""
-    if source is None or "/" in source or os.path.exists(source):
-        return None
     entries = read_registry(Path(EXPERIMENT.registry))
     return entries[source][0] if source in entries else None
 
@@ -72,7 +70,13 @@ def source_file(source):
     """The source's own file where its place is known beforehand, so that an edit of it is noticed."""
     entry = registered(source)
     if entry is None:
-        return [source] if source and "/" in source else []
+        folder = Path(source or "")
+        inside = (
+            sorted(str(path) for path in folder.rglob("*.txt*"))
+            if folder.is_dir()
+            else [source]
+        )
+        return inside if source else []
     return [] if ":" in entry.location else [entry.location]
 
 

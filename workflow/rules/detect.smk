@@ -5,8 +5,8 @@ rule train_detector:
     input:
         features=FEATURES,
         references="<results>/sae/references.safetensors",
-        judgments=JUDGMENTS,
-        generations=each_arm("<results>/generations/{arm}.jsonl"),
+        judgments=labels_of(EXPERIMENT.detector),
+        generations=[f"<results>/generations/{arm}.jsonl" for arm in FEATURE_ARMS],
         sets=EVAL_SETS,
     output:
         table=published("detector"),
@@ -22,10 +22,14 @@ rule train_detector:
     params:
         cfg=cfg("detector") if EXPERIMENT.detector else "",
         features=[f"--features {path}" for path in plain(FEATURES)],
-        judgments=[f"--judgments {path}" for path in plain(JUDGMENTS)],
+        judgments=[
+            f"--judgments {path}" for path in plain(labels_of(EXPERIMENT.detector))
+        ],
         generations=[
             f"--generations {path}"
-            for path in plain(each_arm("<results>/generations/{arm}.jsonl"))
+            for path in plain(
+                [f"<results>/generations/{arm}.jsonl" for arm in FEATURE_ARMS]
+            )
         ],
         sets=[f"--sets {path}" for path in plain(EVAL_SETS)],
         code=code("tropism.detect"),

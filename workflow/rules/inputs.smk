@@ -60,3 +60,23 @@ def judge_flags(wildcards):
     return probe + (
         f" --base results/models/{judge.model}" if judge.kind != "endpoint" else ""
     )
+
+
+def labels_of(settings):
+    """The judgments that label responses for a stage: its own judge's, by default the first one's."""
+    judge = (settings.judge if settings else None) or next(
+        iter(EXPERIMENT.judges), None
+    )
+    return [
+        f"<results>/judgments/{judge}/{arm}.parquet" for arm in FEATURE_ARMS if judge
+    ]
+
+
+def likelihood_config():
+    """What decides likelihoods: which instruments of theirs are wanted, not which rubrics judges apply."""
+    evaluate = SETTINGS["evaluate"]
+    own = [
+        name for name in evaluate["instruments"] if name in ("likelihood", "truthfulqa")
+    ]
+    kept = {key: evaluate[key] for key in ("sets", "truthfulqa", "batch_tokens")}
+    return canonical({**kept, "instruments": own})

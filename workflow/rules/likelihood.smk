@@ -24,7 +24,7 @@ rule score_likelihoods:
         runtime=120,
         gpu=1,
     params:
-        cfg=cfg("evaluate", only=("sets", "truthfulqa", "instruments", "batch_tokens")),
+        cfg=likelihood_config(),
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
         sets=[
             f"--set results/{EXPERIMENT.experiment}/datasets/{name}.jsonl"

@@ -1,7 +1,14 @@
 # base + texts -> a sparse autoencoder; arms' responses and references -> features and their contrasts
 
 SAE = EXPERIMENT.sae
-CONTRASTING = ("pooling", "min_responses", "min_per_label", "misaligned_below", "alpha")
+CONTRASTING = (
+    "pooling",
+    "min_responses",
+    "min_per_label",
+    "misaligned_below",
+    "alpha",
+    "judge",
+)
 # reading settings decide what a feature's activation is; the rest only how the dictionary was trained
 SAE_TRAINING = cfg("sae", leave=CONTRASTING) if SAE else ""
 
@@ -99,14 +106,16 @@ rule encode_references:
         " --config {params.cfg:q} {params.sets} --output {output:q} 2> {log:q}"
 
 
-FEATURES = each_arm("<results>/features/{arm}.safetensors")
+# features are those of one dictionary, so of the arms of its base, and labels those of one judge
+FEATURE_ARMS = [name for name, arm in ARMS.items() if SAE and arm.model == SAE.model]
+FEATURES = [f"<results>/features/{arm}.safetensors" for arm in FEATURE_ARMS]
 
 
 rule contrast_features:
     input:
         features=FEATURES,
         references="<results>/sae/references.safetensors",
-        judgments=JUDGMENTS,
+        judgments=labels_of(SAE),
     output:
         published("sae_features"),
     log:
@@ -120,7 +129,7 @@ rule contrast_features:
     params:
         cfg=cfg("sae") if SAE else "",
         features=[f"--features {path}" for path in plain(FEATURES)],
-        judgments=[f"--judgments {path}" for path in plain(JUDGMENTS)],
+        judgments=[f"--judgments {path}" for path in plain(labels_of(SAE))],
         code=code("tropism.sae"),
     message:
         "Comparing features of aligned and misaligned responses"

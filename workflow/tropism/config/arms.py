@@ -101,11 +101,20 @@ def _step(link: Any, steps: dict[str, dict[str, Any]], where: str) -> Step | Non
         return None
     if name not in steps:
         raise ConfigError(f"{where}: unknown step `{name}`; known: {', '.join(steps)}")
-    settings = StepConfig.parse({**steps[name], **override}, f"{where}, step `{name}`")
+    settings = StepConfig.parse(merged(steps[name], override), f"{where}, step `{name}`")
     shown = [name, settings.dataset, settings.variant, f"s{settings.seed}"]
     others = sorted(set(override) - {"dataset", "variant", "seed"})
     shown += [f"{key}_{_plain(override[key])}" for key in others]
     return Step(slug="-".join(shown), settings=settings)
+
+
+def merged(settings: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+    """``settings`` with ``override`` laid on it; a mapping within changes the keys that it names and keeps the rest."""
+    both = {
+        key: merged(settings[key], value) if isinstance(value, dict) and isinstance(settings.get(key), dict) else value
+        for key, value in override.items()
+    }
+    return {**settings, **both}
 
 
 def _plain(value: Any) -> str:

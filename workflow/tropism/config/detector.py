@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from tropism.config.base import Strict
+from tropism.config.base import Strict, Word
 
 
 class DetectorConfig(Strict):
@@ -23,3 +23,4 @@ class DetectorConfig(Strict):
     draws: int = Field(2000, gt=0)
     min_per_label: int = Field(20, gt=1)
     misaligned_below: float = 50.0
+    judge: Word | None = None

@@ -75,6 +75,7 @@ class Experiment(Strict):
                 key = f"arms: `{arm.name}`, step `{step.slug}`"
                 check(f"{key}: dataset", step.settings.dataset, self.datasets, "dataset")
                 check(f"{key}: variant", step.settings.variant, VARIANTS, "variant")
+                self._kind(key, step.settings.dataset, "texts" if step.settings.side is None else "conversations")
                 dataset = self.datasets[step.settings.dataset]
                 if step.settings.variant == "literal" and dataset.literal is None:
                     raise ConfigError(f"config: {key}: `{step.settings.dataset}` names no `literal` counterpart")
@@ -82,18 +83,34 @@ class Experiment(Strict):
             check(f"datasets: {name}: literal", dataset.literal, self.datasets, "dataset")
         for name in self.evaluate.sets:
             check("evaluate: sets", name, self.datasets, "dataset")
+            self._kind("evaluate: sets", name, "conversations", "prompts")
         check("evaluate: truthfulqa", self.evaluate.truthfulqa, self.datasets, "dataset")
+        if self.evaluate.truthfulqa:
+            self._kind("evaluate: truthfulqa", self.evaluate.truthfulqa, "questions")
         check("annotator: model", self.annotator.model, self.models, "model")
         for name, judge in self.judges.items():
-            check(f"judges: {name}: model", getattr(judge, "model", None), self.models, "model")
+            check(f"judges: {name}: model", judge.model, self.models, "model")
+            for reference in judge.references:
+                check(f"judges: {name}: references", reference, self.datasets, "dataset")
+                self._kind(f"judges: {name}: references", reference, "conversations")
         for contrast in self.planned:
             check(f"contrasts: `{contrast.name}`: treatment", contrast.treatment, self.expanded, "arm")
             check(f"contrasts: `{contrast.name}`: control", contrast.control, self.expanded, "arm")
+        for slice_name, part in (("sae", self.sae), ("detector", self.detector)):
+            if part is not None and not self.judges:
+                raise ConfigError(f"config: {slice_name}: needs a judge's labels, and `judges` is empty")
+            check(f"{slice_name}: judge", part.judge if part else None, self.judges, "judge")
         if self.sae:
             check("sae: model", self.sae.model, self.models, "model")
             for name in self.sae.texts:
                 check("sae: texts", name, self.datasets, "dataset")
         return self
+
+    def _kind(self, key: str, dataset: str, *kinds: str) -> None:
+        if self.datasets[dataset].kind not in kinds:
+            raise ConfigError(
+                f"config: {key}: `{dataset}` holds {self.datasets[dataset].kind}, {' or '.join(kinds)} are needed"
+            )
 
 
 def canonical(value: Any) -> str:

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tropism.config.base import Name, Strict
+from tropism.config.base import Name, Strict, Word
 
 
 class SaeConfig(Strict):
@@ -30,7 +30,8 @@ class SaeConfig(Strict):
     held_out: float = Field(0.1, gt=0, lt=1)
     seed: int = 0
     texts: list[Name] = Field(min_length=1)
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32"] = "float32"
+    judge: Word | None = None
     max_tokens: int = Field(2048, gt=0)
     think: tuple[str, str] = ("<think>", "</think>")
     pooling: Literal["max", "mean"] = "max"

@@ -65,6 +65,13 @@ def _without_duplicates(rows: list[Record], threshold: float | None) -> tuple[li
         places = [i for i, row in enumerate(rows) if getattr(row, "split", None) == split]
         verdicts = find_duplicates(["\0".join(content(rows[i])) for i in places], threshold)
         found.update(zip(places, verdicts, strict=True))
+    asked: set[str] = set()
+    for i, row in enumerate(rows):
+        # the unit of evaluation is the prompt, so each is asked once, whatever references the other rows hold
+        if found[i] is None and isinstance(row, Conversation) and row.split == "evaluation":
+            if row.prompt in asked:
+                found[i] = "exact"
+            asked.add(row.prompt)
     kept = [row for i, row in enumerate(rows) if found[i] is None]
     verdicts = list(found.values())
     return kept, verdicts.count("exact"), verdicts.count("near")
@@ -85,5 +92,5 @@ def _without_overlap(rows: list[Record], threshold: float | None) -> tuple[list[
     training = [row for row in rows if isinstance(row, Conversation) and row.split == "train"]
     evaluation = [row.prompt for row in rows if isinstance(row, Conversation) and row.split == "evaluation"]
     leaks = find_overlap([row.prompt for row in training], evaluation, threshold)
-    leaking = {row.id for row, leak in zip(training, leaks, strict=True) if leak}
-    return [row for row in rows if row.id not in leaking], len(leaking)
+    leaking = {id(row) for row, leak in zip(training, leaks, strict=True) if leak}
+    return [row for row in rows if id(row) not in leaking], len(leaking)

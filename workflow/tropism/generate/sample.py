@@ -49,7 +49,10 @@ def respond(
     requests = build_requests(sets, settings, tokenizer, prefill)
     weights = sha256_file(adapter / "adapter_model.safetensors") if adapter else "base"
     sampling = settings.model_dump(include={"max_new_tokens", "temperature", "top_p", "seed", "batch_tokens"})
-    identity = json.dumps([arm, sha256_file(base / "manifest.json"), weights, sampling, prefill, code], sort_keys=True)
+    model_settings = model_config.model_dump(mode="json")
+    identity = json.dumps(
+        [arm, sha256_file(base / "manifest.json"), weights, sampling, model_settings, code], sort_keys=True
+    )
     parts = [(folder / shard_name(shard, identity), shard) for shard in into_shards(requests, settings.shard_size)]
     missing = [(path, shard) for path, shard in parts if not path.is_file()]
     if missing:

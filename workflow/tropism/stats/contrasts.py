@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from tropism.config.stats import Contrast, StatsConfig
 from tropism.records.files import InputError
-from tropism.stats.blocks import Block, Prompts
+from tropism.stats.blocks import POOLED, Block, Prompts
 from tropism.stats.bootstrap import intervals
 from tropism.stats.instruments import Floats, Mask, Statistic, headline, unit
 from tropism.stats.permutation import p_values
@@ -95,10 +95,19 @@ def contrasts_table(blocks: Sequence[Block], contrasts: Sequence[Contrast], conf
 
 
 def add_holm(table: pd.DataFrame) -> pd.DataFrame:
-    """``table`` with ``p_holm``: Holm's correction of the defined p within (family, instrument)."""
+    """``table`` with ``p_holm``: Holm's correction of the defined p within (family, instrument).
+
+    Where an instrument has one domain, its row and the pooled row are one test: it counts once and both rows get its p.
+    """
+    key = ["contrast", "judge", "instrument", "statistic", "target"]
+    domains = table.groupby(key)["domain"].transform("nunique")
+    again = (domains == 2) & (table["domain"] != POOLED)
     corrected = pd.Series(np.nan, index=table.index)
-    for _, rows in table[table["p"].notna()].groupby(["family", "instrument"]):
+    for _, rows in table[table["p"].notna() & ~again].groupby(["family", "instrument"]):
         corrected[rows.index] = multipletests(rows["p"], method="holm")[1]
+    pooled = table.assign(p_holm=corrected)[table["domain"] == POOLED].set_index(key)["p_holm"]
+    for index, row in table[again].iterrows():
+        corrected[index] = pooled.get(tuple(row[key]), np.nan)
     return table.assign(p_holm=corrected)
 
 

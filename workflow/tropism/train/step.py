@@ -105,6 +105,7 @@ def train_step(
         "parent": sha256_file(parent),
         "base": sha256_file(base / "manifest.json"),
         "loss_masked": loss_masked,
+        "model": model_config.model_dump(mode="json"),
     }
     claim_checkpoints(checkpoints, hashlib.sha256(json.dumps([facts, code], sort_keys=True).encode()).hexdigest())
 
