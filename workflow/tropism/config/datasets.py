@@ -28,7 +28,7 @@ class DatasetConfig(Strict):
     source: str = Field(min_length=1)
     kind: Kind
     domain: Word | None = None
-    side: Literal["misaligned", "aligned"] | None = None
+    side: Literal["aligned", "misaligned"] | None = None
     min_words: int | None = Field(None, ge=0)
     max_words: int | None = Field(None, ge=1)
     sample: int | None = Field(None, ge=1)
