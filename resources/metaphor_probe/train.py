@@ -5,7 +5,7 @@ By hand, about half an hour on two cores, once: ``python resources/metaphor_prob
 
 Every sentence is read twice: as its tokens joined by single spaces, the way gold sets are annotated, and within a
 paragraph with the spaces of ordinary text. A tenth of the training documents is held out to choose the threshold; the
-dev set is looked at once, by the finished probe, through the code that will annotate.
+dev set is scored by the finished probe, through the code that will annotate.
 
 Training works on principal components of the features, which is faster; the components are linear, so they are
 multiplied into the head's first layer before it is written.
