@@ -48,7 +48,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
                 colour, marker = LOOKS.get(point.instrument, OTHER_LOOK)
                 hollow = point.target != "answer"
                 canvas.estimate(axes, point.value, point.low, point.high, y, colour, marker, hollow=hollow)
-            size = f"{canvas.extent(here['n_prompts'])} prompts, {canvas.extent(here['n_denominator'])} responses"
+            size = f"{canvas.extent(here['n_prompts'])} prompts\n{canvas.extent(here['n_denominator'])} responses"
             axes.set_title(f"{domain}, {judge}\n{size}" if len(judges) > 1 else f"{domain}\n{size}")
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.grid(axis="x", color=canvas.GRID, linewidth=0.5)
