@@ -13,29 +13,28 @@ from sklearn.metrics import cohen_kappa_score
 
 from tropism.annotate.gold import GoldSentence
 from tropism.annotate.passages import Annotator, Passage
+from tropism.records.columns import count, number, share, text
 from tropism.records.schema import Metaphor
 
 UNCOUNTED = "PUNCT"
 
 
 def _share(description: str) -> pa.Column:
-    return pa.Column(float, pa.Check.in_range(0, 1), nullable=True, description=description)
+    return share(description)
 
 
 SCHEMA = pa.DataFrameSchema(
     {
-        "annotator": pa.Column(str, description="the annotator: its kind and name"),
-        "gold": pa.Column(str, description="the gold labels"),
-        "pos": pa.Column(str, description="universal part of speech in the gold labels, or `all`"),
-        "genre": pa.Column(str, description="genre of the gold sentence, or `all`"),
-        "n_words": pa.Column(int, pa.Check.gt(0), description="gold tokens counted: all but punctuation"),
-        "n_metaphors": pa.Column(int, pa.Check.ge(0), description="of these, metaphors by the gold labels"),
+        "annotator": text("the annotator: its kind and name"),
+        "gold": text("the gold labels"),
+        "pos": text("universal part of speech in the gold labels, or `all`"),
+        "genre": text("genre of the gold sentence, or `all`"),
+        "n_words": count("gold tokens counted: all but punctuation", least=1),
+        "n_metaphors": count("of these, metaphors by the gold labels"),
         "precision": _share("share of the tokens called metaphors that are; empty where none was"),
         "recall": _share("share of the gold metaphors that were found; empty where there is none"),
         "f1": _share("harmonic mean of precision and recall"),
-        "kappa": pa.Column(
-            float, pa.Check.in_range(-1, 1), nullable=True, description="Cohen's kappa; empty where it is undefined"
-        ),
+        "kappa": number("Cohen's kappa; empty where it is undefined", pa.Check.in_range(-1, 1)),
     },
     unique=["pos", "genre"],
     strict=True,

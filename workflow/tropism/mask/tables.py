@@ -3,14 +3,7 @@
 import pandas as pd
 import pandera.pandas as pa
 
-
-def _name(description: str) -> pa.Column:
-    return pa.Column(str, description=description)
-
-
-def _count(description: str) -> pa.Column:
-    return pa.Column(int, pa.Check.ge(0), description=description)
-
+from tropism.records.columns import count, number, share, text
 
 _VARIANT = (
     "original; metaphor or random, alone or with a dose (metaphor_25: a quarter of the metaphors); literal;"
@@ -19,30 +12,29 @@ _VARIANT = (
 
 REPORT_SCHEMA = pa.DataFrameSchema(
     {
-        "dataset": _name("Dataset."),
-        "variant": _name(_VARIANT),
-        "mode": _name("How units are hidden: replace or loss; none where nothing is."),
-        "id": _name("Record."),
-        "domain": _name("Domain of the record."),
-        "field": _name("text, or the side of the answer: aligned, misaligned."),
-        "n_words": _count("Words of the original text."),
-        "n_metaphors": _count("Annotated metaphors; overlapping ones are one."),
-        "units_masked": _count("Lexical units that this variant hides."),
-        "characters_masked": _count("Characters of the original text that this variant hides."),
-        "words_masked": _count("Words of the original text that this variant hides, wholly or in part."),
-        "metaphor_units": _count("Units that the metaphor variant hides."),
-        "metaphor_characters": _count("Characters that the metaphor variant hides."),
-        "random_units": _count("Units that the random variant hides."),
-        "random_characters": _count("Characters that the random variant hides."),
-        "shortfall": _count("metaphor_units - random_units: the text has too few other words."),
-        "pos_known": _count("Pairs of a metaphor and its control in which the metaphor's part of speech is known."),
-        "same_pos": _count("Of those, pairs with the same part of speech."),
-        "length_difference": _count("Sum over pairs of the absolute difference in length, characters."),
-        "sentences": _count("Sentences of the text."),
-        "sentences_moved": _count("1 where this variant moves the metaphor sentence from its place, else 0."),
-        "metaphors_moved": _count("Metaphors in the sentence that is moved."),
+        "dataset": text("Dataset."),
+        "variant": text(_VARIANT),
+        "mode": text("How units are hidden: replace or loss; none where nothing is."),
+        "id": text("Record."),
+        "domain": text("Domain of the record."),
+        "field": text("text, or the side of the answer: aligned, misaligned."),
+        "n_words": count("Words of the original text."),
+        "n_metaphors": count("Annotated metaphors; overlapping ones are one."),
+        "units_masked": count("Lexical units that this variant hides."),
+        "characters_masked": count("Characters of the original text that this variant hides."),
+        "words_masked": count("Words of the original text that this variant hides, wholly or in part."),
+        "metaphor_units": count("Units that the metaphor variant hides."),
+        "metaphor_characters": count("Characters that the metaphor variant hides."),
+        "random_units": count("Units that the random variant hides."),
+        "random_characters": count("Characters that the random variant hides."),
+        "shortfall": count("metaphor_units - random_units: the text has too few other words."),
+        "pos_known": count("Pairs of a metaphor and its control in which the metaphor's part of speech is known."),
+        "same_pos": count("Of those, pairs with the same part of speech."),
+        "length_difference": count("Sum over pairs of the absolute difference in length, characters."),
+        "sentences": count("Sentences of the text."),
+        "sentences_moved": count("1 where this variant moves the metaphor sentence from its place, else 0."),
+        "metaphors_moved": count("Metaphors in the sentence that is moved."),
     },
-    strict=False,
     coerce=True,
     title="Masking by text",
     description="One row for each field of each record; both sides are given whatever the variant.",
@@ -50,37 +42,28 @@ REPORT_SCHEMA = pa.DataFrameSchema(
 
 MASKING_SCHEMA = pa.DataFrameSchema(
     {
-        "dataset": _name("Dataset."),
-        "variant": _name(_VARIANT),
-        "mode": _name("How units are hidden: replace or loss; none where nothing is."),
-        "domain": _name("Domain of the records."),
-        "field": _name("text, or the side of the answer: aligned, misaligned."),
-        "n_texts": _count("Texts, with or without metaphors."),
-        "n_words": _count("Words of the original texts."),
-        "n_metaphors": _count("Annotated metaphors; overlapping ones are one."),
-        "units_masked": _count("Lexical units hidden."),
-        "characters_masked": _count("Characters of the original texts hidden."),
-        "share_words_masked": pa.Column(
-            float, pa.Check.in_range(0, 1), nullable=True, description="Share of n_words hidden, wholly or in part."
+        "dataset": text("Dataset."),
+        "variant": text(_VARIANT),
+        "mode": text("How units are hidden: replace or loss; none where nothing is."),
+        "domain": text("Domain of the records."),
+        "field": text("text, or the side of the answer: aligned, misaligned."),
+        "n_texts": count("Texts, with or without metaphors."),
+        "n_words": count("Words of the original texts."),
+        "n_metaphors": count("Annotated metaphors; overlapping ones are one."),
+        "units_masked": count("Lexical units hidden."),
+        "characters_masked": count("Characters of the original texts hidden."),
+        "share_words_masked": share("Share of n_words hidden, wholly or in part."),
+        "shortfall_units": count("Units by which the random variant hides fewer than the metaphor variant; else 0."),
+        "same_pos_share": share(
+            "Share of controls with their metaphor's part of speech, where that is known. Random only."
         ),
-        "shortfall_units": _count("Units by which the random variant hides fewer than the metaphor variant; else 0."),
-        "same_pos_share": pa.Column(
-            float,
-            pa.Check.in_range(0, 1),
-            nullable=True,
-            description="Share of controls with their metaphor's part of speech, where that is known. Random only.",
-        ),
-        "mean_abs_length_difference": pa.Column(
-            float,
+        "mean_abs_length_difference": number(
+            "Mean over pairs of the absolute difference in length of metaphor and control, characters. Random only.",
             pa.Check.ge(0),
-            nullable=True,
-            description="Mean over pairs of the absolute difference in length of metaphor and control, characters."
-            " Random only.",
         ),
-        "sentences_moved": _count("Texts whose metaphor sentence this variant moves from its place; else 0."),
-        "metaphors_moved": _count("Metaphors in the sentences that are moved."),
+        "sentences_moved": count("Texts whose metaphor sentence this variant moves from its place; else 0."),
+        "metaphors_moved": count("Metaphors in the sentences that are moved."),
     },
-    strict=False,
     coerce=True,
     title="Masking",
     description="What each masked variant of a dataset hides, by domain and field.",

@@ -2,38 +2,32 @@
 
 import pandera.pandas as pa
 
-_SHARE = pa.Check.in_range(0, 1)
+from tropism.records.columns import count, flag, integer, number, one_of, share, text
 
 SAE_FEATURES_SCHEMA = pa.DataFrameSchema(
     {
-        "release": pa.Column(str, description="release of the dictionary; local for one trained here"),
-        "sae_id": pa.Column(str, description="dictionary within the release: model and hook point"),
-        "revision": pa.Column(str, description="sha256 of the dictionary's weights"),
-        "feature": pa.Column(int, pa.Check.ge(0), description="index, meaningful in this dictionary only"),
-        "layer": pa.Column(int, pa.Check.ge(0), description="block whose output the dictionary reads, from 0"),
-        "population": pa.Column(
-            str, pa.Check.isin(["references", "generations"]), description="written answers, or the arms' judged ones"
-        ),
-        "domain": pa.Column(str, description="domain of the prompts, or all of them pooled: all"),
-        "pooling": pa.Column(str, pa.Check.isin(["max", "mean"]), description="how a response's tokens are pooled"),
-        "n_aligned": pa.Column(int, description="aligned responses"),
-        "n_misaligned": pa.Column(int, description="misaligned responses"),
-        "n_prompts": pa.Column(int, description="prompts that they answer"),
-        "auroc": pa.Column(float, _SHARE, description="chance that a misaligned response has the larger value"),
-        "p": pa.Column(float, _SHARE, description="two-sided Mann-Whitney, responses taken as independent"),
-        "p_bh": pa.Column(float, _SHARE, description="p after Benjamini-Hochberg within population and domain"),
-        "mean_aligned": pa.Column(float, description="mean pooled activation of aligned responses"),
-        "mean_misaligned": pa.Column(float, description="mean pooled activation of misaligned responses"),
-        "difference": pa.Column(float, description="mean_misaligned - mean_aligned"),
-        "density_aligned": pa.Column(float, _SHARE, description="mean share of tokens that activate it, aligned"),
-        "density_misaligned": pa.Column(float, _SHARE, description="mean share of tokens that activate it, misaligned"),
-        "n_pairs": pa.Column(int, description="prompts with responses of both labels"),
-        "p_paired": pa.Column(
-            float, _SHARE, nullable=True, description="two-sided Wilcoxon of within-prompt differences, uncorrected"
-        ),
-        "is_global": pa.Column(
-            bool, description="p_bh below alpha, with one sign, in every domain of the population (two at least)"
-        ),
+        "release": text("release of the dictionary; local for one trained here"),
+        "sae_id": text("dictionary within the release: model and hook point"),
+        "revision": text("sha256 of the dictionary's weights"),
+        "feature": count("index, meaningful in this dictionary only"),
+        "layer": count("block whose output the dictionary reads, from 0"),
+        "population": one_of(["references", "generations"], "written answers, or the arms' judged ones"),
+        "domain": text("domain of the prompts, or all of them pooled: all"),
+        "pooling": one_of(["max", "mean"], "how a response's tokens are pooled"),
+        "n_aligned": integer("aligned responses"),
+        "n_misaligned": integer("misaligned responses"),
+        "n_prompts": integer("prompts that they answer"),
+        "auroc": share("chance that a misaligned response has the larger value", nullable=False),
+        "p": share("two-sided Mann-Whitney, responses taken as independent", nullable=False),
+        "p_bh": share("p after Benjamini-Hochberg within population and domain", nullable=False),
+        "mean_aligned": number("mean pooled activation of aligned responses", nullable=False),
+        "mean_misaligned": number("mean pooled activation of misaligned responses", nullable=False),
+        "difference": number("mean_misaligned - mean_aligned", nullable=False),
+        "density_aligned": share("mean share of tokens that activate it, aligned", nullable=False),
+        "density_misaligned": share("mean share of tokens that activate it, misaligned", nullable=False),
+        "n_pairs": integer("prompts with responses of both labels"),
+        "p_paired": share("two-sided Wilcoxon of within-prompt differences, uncorrected"),
+        "is_global": flag("p_bh below alpha, with one sign, in every domain of the population (two at least)"),
     },
     unique=["revision", "population", "domain", "feature"],
     coerce=True,

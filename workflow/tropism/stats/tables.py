@@ -2,6 +2,8 @@
 
 import pandera.pandas as pa
 
+from tropism.records.columns import count, flag, number, one_of, share, text
+
 _SHARE_OR_SCORE = "unit as in `unit`"
 _DENOMINATOR = (
     "Responses that are counted: `all` = with a score; `coherent` = coherent ones; `no-refusals` = refusals left out;"
@@ -11,80 +13,61 @@ _DENOMINATOR = (
 )
 
 
-_SEEDS = "Trainings that differ in their seed alone (the fewest of any arm); from 3 they are drawn in the bootstrap too"
-
-
-def _key(description: str) -> pa.Column:
-    return pa.Column(str, description=description)
-
-
-def _count(description: str, nullable: bool = False) -> pa.Column:
-    return pa.Column(
-        "Int64" if nullable else int, pa.Check.ge(0), nullable=nullable, description=f"{description} (count)."
-    )
-
-
-def _number(description: str, *checks: pa.Check) -> pa.Column:
-    return pa.Column(float, list(checks), nullable=True, description=description)
+_SEEDS = "Trainings that differ in their seed alone (the fewest of any arm); from 3 drawn in the bootstrap too (count)."
 
 
 _SHARED_KEYS = {
-    "domain": _key("Domain of the evaluation prompts; `pooled` is all of them together."),
-    "judge": _key("Who gave the scores; `none` for likelihoods."),
-    "instrument": _key("Judge rubric (rubric5, alignment100, coherence100) or likelihood (margin, logp_*, mc1, mc2)."),
-    "statistic": pa.Column(
-        str, pa.Check.isin(["rate", "mean"]), description="`rate` = share misaligned; `mean` = mean score or value."
-    ),
-    "target": _key("What was scored: `answer`, `reasoning`, or `reference` (likelihood of reference answers)."),
-    "denominator": _key(_DENOMINATOR),
+    "domain": text("Domain of the evaluation prompts; `pooled` is all of them together."),
+    "judge": text("Who gave the scores; `none` for likelihoods."),
+    "instrument": text("Judge rubric (rubric5, alignment100, coherence100) or likelihood (margin, logp_*, mc1, mc2)."),
+    "statistic": one_of(["rate", "mean"], "`rate` = share misaligned; `mean` = mean score or value."),
+    "target": text("What was scored: `answer`, `reasoning`, or `reference` (likelihood of reference answers)."),
+    "denominator": text(_DENOMINATOR),
 }
 
 MISALIGNMENT_SCHEMA = pa.DataFrameSchema(
     {
-        "arm": _key("The arm that responded, or a group of arms that are one training with several seeds."),
+        "arm": text("The arm that responded, or a group of arms that are one training with several seeds."),
         **_SHARED_KEYS,
-        "headline": pa.Column(
-            bool,
-            description="Whether this is the number to quote: the denominator is `stats.headline`, and the judge is not"
-            " one that was shown to be at chance.",
+        "headline": flag(
+            "Whether this is the number to quote: the denominator is `stats.headline`, and the judge is not"
+            " one that was shown to be at chance."
         ),
-        "calibration": pa.Column(
-            str,
-            pa.Check.isin(["beats chance", "at chance", "uncalibrated", "none"]),
-            description="Whether the judge told aligned from misaligned references on this rubric (AUROC above 0.5 with"
+        "calibration": one_of(
+            ["beats chance", "at chance", "uncalibrated", "none"],
+            "Whether the judge told aligned from misaligned references on this rubric (AUROC above 0.5 with"
             " its whole interval), did not, or was never tried; `none` where nothing is judged by a threshold.",
         ),
-        "n_prompts": _count("Prompts with a response in the denominator"),
-        "n_seeds": _count(_SEEDS),
-        "n_responses": _count("Responses, all"),
-        "n_denominator": _count("Responses in the denominator"),
-        "unparsed": _count("Responses whose judgment could not be parsed; in no denominator"),
-        "empty": _count("Responses with nothing to judge; in no denominator"),
-        "truncated": _count("Responses that met their token limit; judged as they are"),
-        "refused": _count("Responses that decline to answer"),
-        "code": _count("Responses that are code in place of an answer, and do not decline"),
-        "incoherent": _count("Responses whose coherence is not above the judge's threshold; empty if not judged", True),
-        "value": _number(f"The rate or mean, {_SHARE_OR_SCORE}; empty where the denominator is."),
-        "low": _number(
+        "n_prompts": count("Prompts with a response in the denominator (count)."),
+        "n_seeds": count(_SEEDS),
+        "n_responses": count("Responses, all (count)."),
+        "n_denominator": count("Responses in the denominator (count)."),
+        "unparsed": count("Responses whose judgment could not be parsed; in no denominator (count)."),
+        "empty": count("Responses with nothing to judge; in no denominator (count)."),
+        "truncated": count("Responses that met their token limit; judged as they are (count)."),
+        "refused": count("Responses that decline to answer (count)."),
+        "code": count("Responses that are code in place of an answer, and do not decline (count)."),
+        "incoherent": count(
+            "Responses whose coherence is not above the judge's threshold; empty if not judged (count).", nullable=True
+        ),
+        "value": number(f"The rate or mean, {_SHARE_OR_SCORE}; empty where the denominator is."),
+        "low": number(
             "Lower end of the 95 % interval (level `stats.confidence`), by bootstrap over prompts; empty for fewer"
             " than two prompts, equal to the value where all prompts agree (for a rate of 0 that is no upper bound)."
         ),
-        "high": _number("Upper end of the interval."),
-        "corrected": _number(
+        "high": number("Upper end of the interval."),
+        "corrected": share(
             "The rate corrected for the judge's error on references by Rogan and Gladen's formula, in [0, 1]; empty"
-            " where that error was not measured, for reasoning, and where some responses count by rule, not by judge.",
-            pa.Check.in_range(0, 1),
+            " where that error was not measured, for reasoning, and where some responses count by rule, not by judge."
         ),
-        "corrected_low": _number(
+        "corrected_low": share(
             "Lower end of its interval, which carries the uncertainty of the error too; empty where so few references"
-            " were judged that more than 1 % of the draws of the error allow no correction.",
-            pa.Check.in_range(0, 1),
+            " were judged that more than 1 % of the draws of the error allow no correction."
         ),
-        "corrected_high": _number("Upper end of its interval.", pa.Check.in_range(0, 1)),
-        "unit": _key("Unit of value, corrected and their intervals."),
+        "corrected_high": share("Upper end of its interval."),
+        "unit": text("Unit of value, corrected and their intervals."),
     },
     unique=["arm", "domain", "judge", "instrument", "statistic", "target", "denominator"],
-    strict=False,
     coerce=True,
     name="misalignment",
     title="Misalignment of each arm",
@@ -94,35 +77,33 @@ MISALIGNMENT_SCHEMA = pa.DataFrameSchema(
 
 CONTRASTS_SCHEMA = pa.DataFrameSchema(
     {
-        "contrast": _key("Name of the planned contrast."),
-        "family": _key("Family of the contrast; p-values are corrected within family and instrument."),
-        "treatment": _key("Arm or group that is compared; for a weighted sum, its arms of positive weight."),
-        "control": _key("Arm or group that it is compared with; for a weighted sum, its arms of negative weight."),
+        "contrast": text("Name of the planned contrast."),
+        "family": text("Family of the contrast; p-values are corrected within family and instrument."),
+        "treatment": text("Arm or group that is compared; for a weighted sum, its arms of positive weight."),
+        "control": text("Arm or group that it is compared with; for a weighted sum, its arms of negative weight."),
         **_SHARED_KEYS,
-        "n_prompts": _count("Prompts with responses of both arms in the denominator"),
-        "n_seeds": _count(_SEEDS),
-        "treatment_value": _number("Mean over these prompts of the treatment's mean by prompt, unit as in `unit`."),
-        "control_value": _number("The same of the control."),
-        "difference": _number("Treatment - control, unit as in `unit`; empty without shared prompts."),
-        "low": _number(
+        "n_prompts": count("Prompts with responses of both arms in the denominator (count)."),
+        "n_seeds": count(_SEEDS),
+        "treatment_value": number("Mean over these prompts of the treatment's mean by prompt, unit as in `unit`."),
+        "control_value": number("The same of the control."),
+        "difference": number("Treatment - control, unit as in `unit`; empty without shared prompts."),
+        "low": number(
             "Lower end of the 95 % interval (level `stats.confidence`) of the difference, by bootstrap over prompts;"
             " empty for fewer than two prompts."
         ),
-        "high": _number("Upper end of the interval."),
-        "p": _number(
+        "high": number("Upper end of the interval."),
+        "p": share(
             "Two-sided p of the paired permutation test (signs flipped by prompt): exact up to 16 prompts, else"
-            " (b + 1) / (m + 1) over `stats.permutations` random patterns.",
-            pa.Check.in_range(0, 1),
+            " (b + 1) / (m + 1) over `stats.permutations` random patterns."
         ),
-        "p_holm": _number("p after Holm's correction within family and instrument.", pa.Check.in_range(0, 1)),
-        "minimum_detectable_effect": _number(
+        "p_holm": share("p after Holm's correction within family and instrument."),
+        "minimum_detectable_effect": number(
             "Smallest true difference that this n and spread would detect at 80 % power, two-sided at 1 - confidence;"
             " empty where there is no spread."
         ),
-        "unit": _key("Unit of values, difference, interval and minimum detectable effect."),
+        "unit": text("Unit of values, difference, interval and minimum detectable effect."),
     },
     unique=["contrast", "domain", "judge", "instrument", "statistic", "target"],
-    strict=False,
     coerce=True,
     name="contrasts",
     title="Planned contrasts",
@@ -132,23 +113,20 @@ CONTRASTS_SCHEMA = pa.DataFrameSchema(
 
 TRENDS_SCHEMA = pa.DataFrameSchema(
     {
-        "trend": _key("Name of the trend; its slope is the contrast of that name."),
-        "quantity": _key("What `x` is."),
-        "x": pa.Column(float, description="The quantity at this point, unit as in `quantity`."),
-        "arm": _key("Arm or group at this point."),
-        "control": pa.Column(
-            str, nullable=True, description="Arm whose value is taken off, such as the base; or none."
-        ),
+        "trend": text("Name of the trend; its slope is the contrast of that name."),
+        "quantity": text("What `x` is."),
+        "x": number("The quantity at this point, unit as in `quantity`.", nullable=False),
+        "arm": text("Arm or group at this point."),
+        "control": text("Arm whose value is taken off, such as the base; or none.", nullable=True),
         **_SHARED_KEYS,
-        "n_prompts": _count("Prompts with responses of all the trend's arms in the denominator"),
-        "n_seeds": _count(_SEEDS),
-        "value": _number("Mean over these prompts of the arm's mean by prompt, less the control's, unit as in `unit`."),
-        "low": _number("Lower end of the 95 % interval (level `stats.confidence`), by bootstrap over prompts."),
-        "high": _number("Upper end of the interval."),
-        "unit": _key("Unit of value, low and high."),
+        "n_prompts": count("Prompts with responses of all the trend's arms in the denominator (count)."),
+        "n_seeds": count(_SEEDS),
+        "value": number("Mean over these prompts of the arm's mean by prompt, less the control's, unit as in `unit`."),
+        "low": number("Lower end of the 95 % interval (level `stats.confidence`), by bootstrap over prompts."),
+        "high": number("Upper end of the interval."),
+        "unit": text("Unit of value, low and high."),
     },
     unique=["trend", "x", "arm", "domain", "judge", "instrument", "statistic", "target"],
-    strict=False,
     coerce=True,
     name="trends",
     title="Trends",
@@ -157,27 +135,26 @@ TRENDS_SCHEMA = pa.DataFrameSchema(
 
 MIXED_EFFECTS_SCHEMA = pa.DataFrameSchema(
     {
-        "contrast": _key("Name of the planned contrast."),
-        "family": _key("Family of the contrast."),
-        "treatment": _key("Arm or group that is compared."),
-        "control": _key("Arm or group that it is compared with."),
+        "contrast": text("Name of the planned contrast."),
+        "family": text("Family of the contrast."),
+        "treatment": text("Arm or group that is compared."),
+        "control": text("Arm or group that it is compared with."),
         **{name: column for name, column in _SHARED_KEYS.items() if name != "statistic"},
-        "n_prompts": _count("Prompts with a response of either arm in the denominator"),
-        "n_responses": _count("Responses of both arms in the denominator"),
-        "odds_ratio": _number(
+        "n_prompts": count("Prompts with a response of either arm in the denominator (count)."),
+        "n_responses": count("Responses of both arms in the denominator (count)."),
+        "odds_ratio": number(
             "Odds of a misaligned response, treatment over control, for one and the same prompt; empty where an arm has"
             " only misaligned responses or none, or the fit fails.",
             pa.Check.ge(0),
         ),
-        "low": _number("Lower end of its Wald interval (level `stats.confidence`).", pa.Check.ge(0)),
-        "high": _number("Upper end of the interval.", pa.Check.ge(0)),
-        "p": _number("Two-sided p of the Wald test of an odds ratio of 1.", pa.Check.in_range(0, 1)),
-        "p_bh": _number("p after Benjamini and Hochberg's correction over the whole table.", pa.Check.in_range(0, 1)),
-        "prompt_sd": _number("Standard deviation of the prompts' random intercepts (logit).", pa.Check.ge(0)),
-        "converged": pa.Column(bool, description="Whether the maximum of the likelihood was found."),
+        "low": number("Lower end of its Wald interval (level `stats.confidence`).", pa.Check.ge(0)),
+        "high": number("Upper end of the interval.", pa.Check.ge(0)),
+        "p": share("Two-sided p of the Wald test of an odds ratio of 1."),
+        "p_bh": share("p after Benjamini and Hochberg's correction over the whole table."),
+        "prompt_sd": number("Standard deviation of the prompts' random intercepts (logit).", pa.Check.ge(0)),
+        "converged": flag("Whether the maximum of the likelihood was found."),
     },
     unique=["contrast", "domain", "judge", "instrument", "target"],
-    strict=False,
     coerce=True,
     name="mixed_effects",
     title="Planned contrasts, a second look",

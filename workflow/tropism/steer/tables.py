@@ -2,63 +2,59 @@
 
 import pandera.pandas as pa
 
+from tropism.records.columns import integer, number, one_of, text
+
 _KEYS = {
-    "arm": pa.Column(str, description="arm that is intervened on"),
-    "role": pa.Column(
-        str,
-        pa.Check.isin(["necessary", "sufficient"]),
-        description="what a negative dose asks (is it necessary?), and a positive one (is it sufficient?)",
+    "arm": text("arm that is intervened on"),
+    "role": one_of(
+        ["necessary", "sufficient"],
+        "what a negative dose asks (is it necessary?), and a positive one (is it sufficient?)",
     ),
-    "kind": pa.Column(
-        str,
-        pa.Check.isin(["feature", "random feature", "mean difference"]),
-        description="what is changed; random features and the mean-difference direction are controls",
+    "kind": one_of(
+        ["feature", "random feature", "mean difference"],
+        "what is changed; random features and the mean-difference direction are controls",
     ),
-    "feature": pa.Column(int, pa.Check.ge(-1), description="index in the dictionary; -1 for the direction"),
-    "matched_to": pa.Column(int, description="feature under test whose edits this one's match in norm"),
-    "dose": pa.Column(
-        float,
-        description="below 0: share of the activation that is taken away, -1 ablates; above 0: times the typical peak"
+    "feature": integer("index in the dictionary; -1 for the direction", pa.Check.ge(-1)),
+    "matched_to": integer("feature under test whose edits this one's match in norm"),
+    "dose": number(
+        "below 0: share of the activation that is taken away, -1 ablates; above 0: times the typical peak"
         " activation that is added",
+        nullable=False,
     ),
-    "outcome": pa.Column(
-        str,
-        pa.Check.isin(["margin", "reference_logp", "misaligned", "coherence"]),
-        description="margin: log p misaligned - aligned reference, nats/token; reference_logp: log p of the"
+    "outcome": one_of(
+        ["margin", "reference_logp", "misaligned", "coherence"],
+        "margin: log p misaligned - aligned reference, nats/token; reference_logp: log p of the"
         " likelier reference, nats/token; misaligned: share of responses; coherence: 0 to 100",
     ),
-    "judge": pa.Column(str, description="who gave the outcome; none for likelihoods"),
+    "judge": text("who gave the outcome; none for likelihoods"),
 }
 
 INTERVENTIONS_SCHEMA = pa.DataFrameSchema(
     {
         **_KEYS,
-        "release": pa.Column(str, description="release of the dictionary"),
-        "sae_id": pa.Column(str, description="dictionary within the release"),
-        "revision": pa.Column(str, description="sha256 of the dictionary's weights"),
-        "layer": pa.Column(int, description="block after which the residual stream is changed, from 0"),
-        "association": pa.Column(int, pa.Check.isin([-1, 1]), description="1: larger in misaligned responses"),
-        "edit_norm": pa.Column(float, pa.Check.ge(0), description="mean norm of what was added to an edited position"),
-        "n_prompts": pa.Column(int, description="prompts, the unit of all tests"),
-        "value": pa.Column(float, description="mean outcome under the intervention"),
-        "baseline": pa.Column(float, description="mean outcome of the arm untouched, same prompts"),
-        "change": pa.Column(float, description="value - baseline, paired by prompt"),
-        "low": pa.Column(float, nullable=True, description="change, lower end of 95 %, bootstrap over prompts"),
-        "high": pa.Column(float, nullable=True, description="change, upper end of 95 %"),
-        "control_change": pa.Column(float, description="mean change by the random features matched to it, same dose"),
-        "control_min": pa.Column(float, description="least change by one of them"),
-        "control_max": pa.Column(float, description="greatest change by one of them"),
-        "excess": pa.Column(float, description="change - control_change"),
-        "excess_low": pa.Column(float, nullable=True, description="excess, lower end of 95 %, bootstrap over prompts"),
-        "excess_high": pa.Column(float, nullable=True, description="excess, upper end of 95 %"),
-        "p": pa.Column(
-            float, nullable=True, description="two-sided sign-flip test of the excess over prompts; empty for controls"
-        ),
-        "p_holm": pa.Column(float, nullable=True, description="p after Holm within arm and outcome"),
-        "verdict": pa.Column(
-            str,
-            pa.Check.isin(["", "cause", "damage", "reversed", "not shown"]),
-            description="for margin and misaligned: cause = moves it as associated, beyond every control, p_holm below"
+        "release": text("release of the dictionary"),
+        "sae_id": text("dictionary within the release"),
+        "revision": text("sha256 of the dictionary's weights"),
+        "layer": integer("block after which the residual stream is changed, from 0"),
+        "association": integer("1: larger in misaligned responses", pa.Check.isin([-1, 1])),
+        "edit_norm": number("mean norm of what was added to an edited position", pa.Check.ge(0), nullable=False),
+        "n_prompts": integer("prompts, the unit of all tests"),
+        "value": number("mean outcome under the intervention", nullable=False),
+        "baseline": number("mean outcome of the arm untouched, same prompts", nullable=False),
+        "change": number("value - baseline, paired by prompt", nullable=False),
+        "low": number("change, lower end of 95 %, bootstrap over prompts"),
+        "high": number("change, upper end of 95 %"),
+        "control_change": number("mean change by the random features matched to it, same dose", nullable=False),
+        "control_min": number("least change by one of them", nullable=False),
+        "control_max": number("greatest change by one of them", nullable=False),
+        "excess": number("change - control_change", nullable=False),
+        "excess_low": number("excess, lower end of 95 %, bootstrap over prompts"),
+        "excess_high": number("excess, upper end of 95 %"),
+        "p": number("two-sided sign-flip test of the excess over prompts; empty for controls"),
+        "p_holm": number("p after Holm within arm and outcome"),
+        "verdict": one_of(
+            ["", "cause", "damage", "reversed", "not shown"],
+            "for margin and misaligned: cause = moves it as associated, beyond every control, p_holm below"
             " alpha, coherence or reference_logp kept; damage = the same at their cost; reversed = significant in the"
             " other direction",
         ),

@@ -6,24 +6,21 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pa
 
+from tropism.records.columns import count, integer, number, text
+
 TRAINING_SCHEMA = pa.DataFrameSchema(
     {
-        "lineage": pa.Column(str, description="base and steps, joined by dots"),
-        "step": pa.Column(int, pa.Check.ge(1), description="optimiser step, from 1"),
-        "epoch": pa.Column(float, pa.Check.gt(0), description="epochs of the data seen after this step"),
-        "loss": pa.Column(
-            float,
-            description="mean cross-entropy over the tokens with loss (plus weight x `kl`), nats/token, before it",
+        "lineage": text("base and steps, joined by dots"),
+        "step": count("optimiser step, from 1", least=1),
+        "epoch": number("epochs of the data seen after this step", pa.Check.gt(0), nullable=False),
+        "loss": number(
+            "mean cross-entropy over the tokens with loss (plus weight x `kl`), nats/token, before it", nullable=False
         ),
-        "kl": pa.Column(
-            float,
-            nullable=True,
-            description="mean KL from the model as it was before the lineage's last step, nats/token",
-        ),
-        "grad_norm": pa.Column(float, description="L2 norm of the gradient before clipping"),
-        "learning_rate": pa.Column(float, description="learning rate after this step"),
-        "tokens": pa.Column(int, description="tokens fed, without padding"),
-        "response_tokens": pa.Column(int, description="tokens with loss"),
+        "kl": number("mean KL from the model as it was before the lineage's last step, nats/token"),
+        "grad_norm": number("L2 norm of the gradient before clipping", nullable=False),
+        "learning_rate": number("learning rate after this step", nullable=False),
+        "tokens": integer("tokens fed, without padding"),
+        "response_tokens": integer("tokens with loss"),
     },
     unique=["lineage", "step"],
     coerce=True,
@@ -33,11 +30,11 @@ TRAINING_SCHEMA = pa.DataFrameSchema(
 
 SPEED_SCHEMA = pa.DataFrameSchema(
     {
-        "lineage": pa.Column(str, description="base and steps, joined by dots"),
-        "seconds": pa.Column(float, description="wall time of the training loop, s"),
-        "response_tokens": pa.Column(int, description="tokens with loss in that time"),
-        "tokens_per_second": pa.Column(float, description="response tokens per second, measured in this run"),
-        "resumed_at_step": pa.Column(int, description="optimiser step it went on from, 0 if it was never stopped"),
+        "lineage": text("base and steps, joined by dots"),
+        "seconds": number("wall time of the training loop, s", nullable=False),
+        "response_tokens": integer("tokens with loss in that time"),
+        "tokens_per_second": number("response tokens per second, measured in this run", nullable=False),
+        "resumed_at_step": integer("optimiser step it went on from, 0 if it was never stopped"),
     },
     unique=["lineage"],
     coerce=True,
