@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tropism.config.stats import Contrast, StatsConfig
 from tropism.records.files import InputError
@@ -10,7 +12,7 @@ from tropism.stats.blocks import build_blocks
 from tropism.stats.bootstrap import generator, resampled_counts
 from tropism.stats.contrasts import contrasts_table
 from tropism.stats.rates import rates_table
-from tropism.stats.seeds import drawn_ratios, drawn_trainings
+from tropism.stats.seeds import drawn_ratios, drawn_trainings, percentiles, two_sided
 from tropism.stats.tables import CONTRASTS_SCHEMA, MISALIGNMENT_SCHEMA
 
 CONFIG = StatsConfig(draws=1000, permutations=500)
@@ -63,7 +65,30 @@ def test_seeds_that_differ_widen_the_interval_from_three_on_alone(responses, mak
         widths[n] = row["high"] - row["low"]
         if n == 3:
             assert row["low"] == 0, "draws without the deviating training show no difference"
+            assert row["p"] > 0.05, "and so p says no more than the interval"
+            assert row["minimum_detectable_effect"] > 0.5, "the spread of the trainings is in it"
+        else:
+            assert row["p"] < 0.01, "two trainings are taken as they are"
     assert widths[3] > 1.5 * widths[2]
+
+
+@given(st.integers(0, 10_000), st.floats(-0.5, 0.5))
+def test_p_is_below_the_level_where_the_interval_leaves_zero_out(seed, shift):
+    drawn = np.random.default_rng(seed).normal(shift, 0.2, 999)
+    low, high = percentiles(drawn, CONFIG)
+    p = two_sided(drawn)
+    assert p == two_sided(-drawn)
+    if p < 0.045:
+        assert low > 0 or high < 0
+    if p > 0.055:
+        assert low <= 0 <= high
+
+
+def test_p_of_draws_by_hand():
+    assert two_sided(np.array([-1.0, 1, 2, 3, np.nan])) == pytest.approx(2 * 2 / 5)
+    assert two_sided(np.array([1.0] * 99)) == pytest.approx(2 / 100), "never 0: a draw more could lie beyond"
+    assert two_sided(np.zeros(9)) == 1
+    assert np.isnan(two_sided(np.array([np.nan])))
 
 
 def test_two_trainings_are_not_drawn():

@@ -21,8 +21,8 @@ from tropism.stats.bootstrap import intervals
 from tropism.stats.instruments import unit
 from tropism.stats.pairs import Arms, Comparison, Groups
 from tropism.stats.permutation import p_values
-from tropism.stats.power import minimum_detectable_effect
-from tropism.stats.seeds import drawn_differences, percentiles, resampled
+from tropism.stats.power import detectable_beside_draws, minimum_detectable_effect
+from tropism.stats.seeds import drawn_differences, percentiles, resampled, two_sided
 from tropism.stats.tables import CONTRASTS_SCHEMA
 
 ORDER = ["contrast", "domain", "judge", "instrument", "statistic", "target"]
@@ -86,8 +86,12 @@ def _rows(planned: Sequence[Planned], config: StatsConfig) -> pd.DataFrame:
         here = paired[:, place]
         n = int(here.sum())
         treatment, control = (float(comparison.side(sign)[here].mean()) if n else np.nan for sign in (1, -1))
+        alpha = 1 - config.confidence
+        detectable = minimum_detectable_effect(differences[here, place], alpha)
         if resampled(comparison.terms) and n >= 2:
-            low[place], high[place] = percentiles(drawn_differences(comparison, config), config)
+            drawn = drawn_differences(comparison, config)
+            low[place], high[place] = percentiles(drawn, config)
+            p[place], detectable = two_sided(drawn), detectable_beside_draws(drawn, alpha)
         domain, judge, instrument, target = comparison.key
         name, denominator = comparison.statistic
         own = unit(instrument, name)
@@ -108,7 +112,7 @@ def _rows(planned: Sequence[Planned], config: StatsConfig) -> pd.DataFrame:
                 "treatment_value": treatment,
                 "control_value": control,
                 "difference": treatment - control,
-                "minimum_detectable_effect": minimum_detectable_effect(differences[here, place], 1 - config.confidence),
+                "minimum_detectable_effect": detectable,
                 "unit": f"{own} per {contrast.per}" if contrast.per else own,
             }
         )

@@ -85,6 +85,19 @@ def percentiles(values: Floats, config: StatsConfig) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def two_sided(values: Floats) -> float:
+    """p of no difference from the draws: twice the smaller share beyond zero, (b + 1) / (m + 1) each; NaN if none is.
+
+    The bootstrap test that inverts the percentile interval (Davison and Hinkley 1997, section 5.4), so that p below
+    1 - confidence and an interval without zero are one statement; sign flips by prompt would hold the trainings fixed.
+    """
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        return float("nan")
+    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+    return min(1.0, 2 * (beyond + 1) / (len(defined) + 1))
+
+
 def resampled(groups: Sequence[Term]) -> bool:
     """Whether any of the terms has trainings enough to draw them."""
     return any(len(term.means) >= FEWEST for term in groups)

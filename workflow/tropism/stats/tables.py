@@ -94,12 +94,13 @@ CONTRASTS_SCHEMA = pa.DataFrameSchema(
         "high": number("Upper end of the interval."),
         "p": share(
             "Two-sided p of the paired permutation test (signs flipped by prompt): exact up to 16 prompts, else"
-            " (b + 1) / (m + 1) over `stats.permutations` random patterns."
+            " (b + 1) / (m + 1) over `stats.permutations` random patterns. Where trainings are drawn (three seeds or"
+            " more on a side): twice the smaller share of the bootstrap's draws beyond zero."
         ),
         "p_holm": share("p after Holm's correction within family and instrument."),
         "minimum_detectable_effect": number(
-            "Smallest true difference that this n and spread would detect at 80 % power, two-sided at 1 - confidence;"
-            " empty where there is no spread."
+            "Smallest true difference that this n and spread (of prompts, and of trainings where they are drawn) would"
+            " detect at 80 % power, two-sided at 1 - confidence; empty where there is no spread."
         ),
         "unit": text("Unit of values, difference, interval and minimum detectable effect."),
     },
