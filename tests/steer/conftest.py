@@ -18,7 +18,7 @@ from tropism.records.schema import Conversation
 from tropism.sae.__main__ import app
 from tropism.sae.contrast import contrasts
 from tropism.sae.features import read_features
-from tropism.sae.populations import reference_population
+from tropism.sae.populations import ranking_part, reference_population
 from tropism.sae.tables import SAE_FEATURES_SCHEMA
 
 WIDTH = 32
@@ -39,7 +39,7 @@ class Planted:
     sae: Path
     prompts: Path
     references: Path
-    table: Path
+    ranking: Path
 
 
 def plant(folder: Path, tokenizer, basis: torch.Tensor) -> None:
@@ -105,10 +105,10 @@ def planted(tiny_model, tmp_path_factory) -> Planted:
         ],
     )
     common = ["--base", folder / "model", "--sae", folder / "sae", "--config", json.dumps(SAE_CONFIG)]
-    made = Planted(folder / "model", folder / "sae", folder / "advice.jsonl", folder / "ref", folder / "table.csv")
+    made = Planted(folder / "model", folder / "sae", folder / "advice.jsonl", folder / "ref", folder / "ranking.csv")
     arguments = ["references", *common, "--set", made.prompts, "--output", made.references]
     result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    table = contrasts([reference_population(read_features(made.references))], SaeConfig.parse(SAE_CONFIG))
-    write_table(made.table, table, SAE_FEATURES_SCHEMA)
+    learned = ranking_part(reference_population(read_features(made.references)))
+    write_table(made.ranking, contrasts([learned], SaeConfig.parse(SAE_CONFIG)), SAE_FEATURES_SCHEMA)
     return made

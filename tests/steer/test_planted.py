@@ -45,7 +45,7 @@ def run(*arguments) -> None:
 def intervene(planted, folder) -> None:
     run(
         "intervene", "--arm", "planted", "--base", planted.model, "--sae", planted.sae, "--references",
-        planted.references, "--table", planted.table, "--config", SteerConfig.parse(STEER).model_dump_json(),
+        planted.references, "--ranking", planted.ranking, "--config", SteerConfig.parse(STEER).model_dump_json(),
         "--model-config", json.dumps({"source": "planted"}), "--set", planted.prompts, "--output",
         folder / "outcomes.parquet", "--generations", folder / "generations.jsonl", "--dose=-1", "--dose=1", "--dose=2",
     )  # fmt: skip
@@ -68,7 +68,7 @@ def of(table: pd.DataFrame, kind: str, feature: int, outcome: str = "margin") ->
 
 
 def test_both_directions_tell_misaligned_from_aligned_responses(planted):
-    found = pd.read_csv(planted.table)
+    found = pd.read_csv(planted.ranking)
     rows = found[(found["domain"] == "all") & found["feature"].isin([CAUSE, COMPANION])]
     assert (rows["auroc"] > 0.95).all()
     assert rows["is_global"].all()

@@ -121,7 +121,8 @@ rule contrast_features:
         judgments=labels_of(SAE),
         calibration=labelling_judge(SAE),
     output:
-        published("sae_features"),
+        table=published("sae_features"),
+        ranking="<results>/sae/ranking.csv",
     log:
         "<logs>/sae/contrast.log",
     benchmark:
@@ -139,7 +140,8 @@ rule contrast_features:
         "Comparing features of aligned and misaligned responses"
     shell:
         "python -m tropism.sae contrast {params.features} --references {input.references:q} {params.judgments}"
-        " --calibration {input.calibration:q} --config {params.cfg:q} --output {output:q} 2> {log:q}"
+        " --calibration {input.calibration:q} --config {params.cfg:q} --output {output.table:q}"
+        " --ranking {output.ranking:q} 2> {log:q}"
 
 
 if SAE:

@@ -23,7 +23,7 @@ rule intervene_arm:
         sae="<results>/sae/manifest.json",
         weights=ancient("<results>/sae/sae_weights.safetensors"),
         references="<results>/sae/references.safetensors",
-        table="<results>/tables/sae_features.csv",
+        ranking="<results>/sae/ranking.csv",
         sets=EVAL_SETS,
     output:
         outcomes="<results>/steer/{arm}.parquet",
@@ -48,7 +48,7 @@ rule intervene_arm:
         "Intervening on features of {wildcards.arm}"
     shell:
         "python -m tropism.steer intervene --arm {wildcards.arm} --base $(dirname {input.arm[0]:q}) {params.adapter}"
-        " --sae $(dirname {input.sae:q}) --references {input.references:q} --table {input.table:q}"
+        " --sae $(dirname {input.sae:q}) --references {input.references:q} --ranking {input.ranking:q}"
         " --config {params.cfg:q} --model-config {params.model:q} {params.sets} {params.doses}"
         " --output {output.outcomes:q}"
         " --generations {output.generations:q} 2> {log:q}"

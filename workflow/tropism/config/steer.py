@@ -10,7 +10,8 @@ from tropism.config.base import Name, Strict, Word
 class SteerConfig(Strict):
     """Interventions on the dictionary of ``sae``.
 
-    ``features``: indices, or how many of the features that tell most in ``population``, global ones first.
+    ``features``: indices, or how many of the features that tell most in ``population``, global ones first; they are
+    ranked on prompts that interventions are not measured on, as ``sae/ranking.csv`` has them.
     ``necessary``: arms in which negative doses suppress; by number, the first ones whose last step trains the
     misaligned side. ``sufficient``: arms in which positive doses amplify; by number, the first untrained ones. Only
     arms of the dictionary's model count; an arm in both gets all doses.

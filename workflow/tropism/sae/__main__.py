@@ -152,10 +152,11 @@ def contrast(
     calibration: Annotated[list[Path], typer.Option(help="Calibration of the judge, for its threshold.")],
     config: ConfigOption,
     output: Annotated[Path, typer.Option(help="Table to write.")],
+    ranking: Annotated[Path, typer.Option(help="The same of prompts that no intervention is measured on.")],
 ) -> None:
     """Compare every feature between aligned and misaligned responses."""
     from tropism.sae.contrast import contrasts
-    from tropism.sae.populations import generation_population, reference_population
+    from tropism.sae.populations import generation_population, ranking_part, reference_population
     from tropism.sae.tables import SAE_FEATURES_SCHEMA
 
     settings = SaeConfig.parse(config)
@@ -168,6 +169,7 @@ def contrast(
         ),
     ]
     write_table(output, contrasts(populations, settings), SAE_FEATURES_SCHEMA)
+    write_table(ranking, contrasts([ranking_part(p) for p in populations], settings), SAE_FEATURES_SCHEMA)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tropism.records.calibration import Calibrations, reading
 from tropism.records.files import InputError
+from tropism.records.keyed import keyed_bytes
 from tropism.sae.features import DictionaryKey, Features, PartFeatures, concatenate
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,24 @@ def generation_population(
     log.info("%d of %d generations have a judgment and a token", usable.sum(), len(rows))
     rows = rows[usable].astype({"misaligned": bool})
     return _population("generations", key, rows, parts.take(np.flatnonzero(usable)), RESPONSE)
+
+
+def kept_for_ranking(set_name: str, prompt_id: str) -> bool:
+    """Whether answers to an evaluation prompt are for choosing features on: a half of all, by keyed hash."""
+    return keyed_bytes("ranking", set_name, prompt_id)[0] < 128
+
+
+def ranking_part(population: Population) -> Population:
+    """The responses on which features may be chosen for an intervention, since none is measured on their prompts.
+
+    Of references those of the train split. Generations answer evaluation prompts alone: of them the half that is
+    kept for this, which interventions then leave out.
+    """
+    rows = population.rows
+    if population.name == "references":
+        return population.take(np.flatnonzero(rows["split"] == "train"))
+    kept = [kept_for_ranking(*prompt) for prompt in rows[["set", "prompt_id"]].itertuples(index=False)]
+    return population.take(np.flatnonzero(kept))
 
 
 def enough(population: Population, least: int, what: str) -> bool:

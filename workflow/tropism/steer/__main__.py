@@ -14,7 +14,7 @@ from tropism.records.calibration import read_calibrations
 from tropism.records.files import InputError, read_jsonl, replacing, write_jsonl, write_table
 from tropism.records.schema import Conversation
 from tropism.sae.features import DictionaryKey, read_features
-from tropism.sae.populations import reference_population
+from tropism.sae.populations import ranking_part, reference_population
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -33,7 +33,7 @@ def intervene(
     base: Annotated[Path, typer.Option(help="Folder of the base model.")],
     sae: Annotated[Path, typer.Option("--sae", help="Folder of the dictionary.")],
     references: Annotated[Path, typer.Option(help="Features of the reference answers.")],
-    table: Annotated[Path, typer.Option(help="The table sae_features.")],
+    ranking: Annotated[Path, typer.Option(help="Contrasts of features on prompts that are not measured here.")],
     config: ConfigOption,
     model_config: Annotated[str, typer.Option(help="ModelConfig as JSON.")],
     sets: Annotated[list[Path], typer.Option("--set", help="An eval set; repeat it.")],
@@ -58,12 +58,12 @@ def intervene(
     if key != known.key:
         raise InputError(f"{references}: features of another dictionary than {sae}; encode the references again")
     decoder_norms = dictionary.W_dec.detach().float().norm(dim=1).cpu().numpy()
-    rows = pd.read_csv(table, keep_default_na=False, na_values=[""])
-    plan = targets(rows, key, known.features, decoder_norms, settings)
-    # the direction is learned on prompts of the training split alone; interventions are measured on the others
-    learned = (known.rows["split"] == "train").to_numpy() & (known.features.tokens > 0)
-    state = torch.from_numpy(known.features.state)
-    aligned, misaligned = state[learned & ~known.misaligned], state[learned & known.misaligned]
+    rows = pd.read_csv(ranking, keep_default_na=False, na_values=[""])
+    # typical activations and the direction are learned on the train split alone; interventions are measured on the rest
+    learned = ranking_part(known)
+    plan = targets(rows, key, learned.features, decoder_norms, settings)
+    state, read = torch.from_numpy(learned.features.state), learned.features.tokens > 0
+    aligned, misaligned = state[read & ~learned.misaligned], state[read & learned.misaligned]
     model_settings = ModelConfig.parse(model_config, "models")
     subject = Subject(
         arm,

@@ -22,6 +22,7 @@ from tropism.models.base import prompt_text, token_ids
 from tropism.records.files import InputError
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation, Generation
+from tropism.sae.populations import kept_for_ranking
 from tropism.steer.hooks import Steering, adding, changing_feature, moving_along
 from tropism.steer.plan import Condition
 
@@ -51,6 +52,8 @@ class Subject:
 def choose_prompts(sets: Sequence[tuple[str, Sequence[Conversation]]], config: SteerConfig) -> Prompts:
     """``config.prompts`` evaluation prompts with both references of each domain, by keyed hash.
 
+    Where features were chosen on generations, the prompts that they were chosen on are left out.
+
     Raises:
         InputError: there is none.
     """
@@ -59,6 +62,7 @@ def choose_prompts(sets: Sequence[tuple[str, Sequence[Conversation]]], config: S
         for name, records in sets
         for record in records
         if record.split == "evaluation" and record.aligned is not None and record.misaligned is not None
+        if config.population == "references" or not kept_for_ranking(name, record.id)
     ]
     if not paired:
         raise InputError("no evaluation prompt with both references; interventions need some")

@@ -81,16 +81,20 @@ class Strengths:
 
 
 def under_test(table: pd.DataFrame, key: DictionaryKey, config: SteerConfig) -> pd.DataFrame:
-    """The rows of ``sae_features``, all domains pooled, of the features under test, in order.
+    """The rows of ``table``, all domains pooled, of the features under test, in order.
+
+    ``table`` has the columns of ``sae_features``, of the prompts that features are ranked on.
 
     Raises:
         InputError: the table is of another dictionary, or does not compare a feature that is asked for.
     """
     rows = table[(table["domain"] == "all") & (table["population"] == config.population)]
     if rows.empty:
-        raise InputError(f"sae_features: no feature was compared in `{config.population}`; choose another `population`")
+        raise InputError(
+            f"sae/ranking.csv: no feature was compared in `{config.population}`; choose another `population`"
+        )
     if set(rows["revision"]) != {key.revision}:
-        raise InputError("sae_features: of another dictionary than the one given; make the table anew")
+        raise InputError("sae/ranking.csv: of another dictionary than the one given; make it anew")
     if isinstance(config.features, list):
         missing = sorted(set(config.features) - set(rows["feature"]))
         if missing:
@@ -127,9 +131,9 @@ def targets(
     """Each feature under test followed by its controls, then the direction, matched to the first feature.
 
     Args:
-        table: ``sae_features``.
+        table: contrasts of the prompts that features are ranked on.
         key: of the dictionary.
-        parts: features of the reference answers, from which typical activations are measured.
+        parts: features of reference answers, from which typical activations are measured.
         decoder_norms: norms of the decoder's rows, (d_sae,).
         config: what to take.
     """
