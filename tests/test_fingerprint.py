@@ -1,15 +1,17 @@
 """The fingerprint of a room changes when its meaning does, and only then."""
 
 import ast
+import os
 import sys
 
 import pytest
 
-from tropism import fingerprint as module
+from tropism import fingerprint
+from tropism.fingerprint import Fingerprints
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
+@pytest.fixture(params=[False, True], ids=["nothing kept", "kept in a file"])
+def package(tmp_path, request):
     """A package with a room, a module that it imports, and one that it does not; and a way to take prints of it."""
     root = tmp_path / "tropism"
     (root / "room").mkdir(parents=True)
@@ -23,16 +25,12 @@ def package(tmp_path, monkeypatch):
     }
     for name, text in files.items():
         (root / name).write_text(text)
-    monkeypatch.setattr(module, "PACKAGE", root)
+    kept = tmp_path / "kept.json" if request.param else None
 
-    def take():
-        for cached in (module._parsed, module._imports, module._digest):
-            cached.cache_clear()
-        return module.fingerprint("tropism.room")
+    def take(room="tropism.room", *alone):
+        return Fingerprints(root, kept).take(room, *alone)
 
-    yield root, take
-    for cached in (module._parsed, module._imports, module._digest):
-        cached.cache_clear()
+    return root, take
 
 
 def test_it_names_the_closure_of_imports(package):
@@ -69,7 +67,7 @@ def test_nothing_is_executed(package):
 
 def test_an_unknown_room_is_an_error():
     with pytest.raises(ValueError, match="no module"):
-        module.fingerprint("tropism.nowhere")
+        Fingerprints().take("tropism.nowhere")
 
 
 def test_the_real_rooms_import_nothing_dynamically(root):
@@ -93,12 +91,9 @@ def test_parsing_the_workflow_loads_nothing_heavy(root):
 
 def test_a_module_alone_counts_without_what_it_imports(package):
     root, take = package
-    take()
 
     def alone():
-        module._digest.cache_clear()
-        module._parsed.cache_clear()
-        return module.fingerprint("tropism.room.core", "tropism.room.__main__")
+        return take("tropism.room.core", "tropism.room.__main__")
 
     before = alone()
     assert [part.split("=")[0] for part in before.split()] == ["tropism", "room", "room.__main__", "room.core"]
@@ -106,3 +101,45 @@ def test_a_module_alone_counts_without_what_it_imports(package):
     assert alone() == before
     (root / "room" / "__main__.py").write_text("print('another command')\n")
     assert alone() != before
+
+
+def test_an_import_counts_wherever_a_statement_may_stand(package):
+    root, take = package
+    inside = "import tropism.other"
+    places = [
+        f"def f():\n    {inside}\n",
+        f"class C:\n    async def f(self):\n        {inside}\n",
+        f"if 0:\n    pass\nelse:\n    {inside}\n",
+        f"try:\n    {inside}\nfinally:\n    pass\n",
+        f"try:\n    pass\nexcept ValueError:\n    {inside}\n",
+        f"try:\n    pass\nexcept* ValueError:\n    {inside}\n",
+        f"try:\n    pass\nfinally:\n    {inside}\n",
+        f"match 1:\n    case 1:\n        {inside}\n",
+        f"for x in ():\n    pass\nelse:\n    {inside}\n",
+        f"while 0:\n    with x:\n        {inside}\n",
+    ]
+    for text in places:
+        (root / "room" / "core.py").write_text(text)
+        assert "other=" in take(), text
+
+
+def test_what_is_kept_is_read_instead_of_the_source_while_that_is_the_same(package, tmp_path, monkeypatch):
+    root, _ = package
+    kept = tmp_path / "kept.json"
+    before = Fingerprints(root, kept).take("tropism.room")
+    with monkeypatch.context() as patch:
+        patch.setattr(fingerprint.ast, "parse", lambda *_: pytest.fail("parsed again"))
+        assert Fingerprints(root, kept).take("tropism.room") == before
+    changed = root / "shared.py"
+    times = changed.stat()
+    changed.write_text(changed.read_text().replace("dumps(1)", "dumps(2)"))
+    os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert Fingerprints(root, kept).take("tropism.room") != before, "the same size and time, another meaning"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"reader": "another", "modules": {"tropism.room.core": ["", "0", []]}}'])
+def test_a_damaged_file_or_that_of_another_reader_is_left_aside(package, tmp_path, content):
+    root, _ = package
+    kept = tmp_path / "kept.json"
+    kept.write_text(content)
+    assert Fingerprints(root, kept).take("tropism.room") == Fingerprints(root).take("tropism.room")

@@ -20,7 +20,7 @@ from tropism.figures.catalogue import CATALOGUE
 from tropism.figures.gallery import PLOTS
 from tropism.figures.training import MOST_POINTS
 from tropism.figures.training import points_of as training_points
-from tropism.fingerprint import fingerprint
+from tropism.fingerprint import Fingerprints
 from tropism.records.files import InputError
 
 each_figure = pytest.mark.parametrize("name", list(PLOTS))
@@ -118,13 +118,13 @@ def test_an_empty_table_gives_a_figure_that_says_so_in_words(name: str, empty_ta
 
 @each_figure
 def test_a_figure_reruns_for_its_own_code_and_what_all_share(name: str):
-    parts = {part.split("=")[0] for part in fingerprint(f"tropism.figures.{name}").split()}
+    parts = {part.split("=")[0] for part in Fingerprints().take(f"tropism.figures.{name}").split()}
     assert parts & {f"figures.{other}" for other in PLOTS} == {f"figures.{name}"}
     assert "figures.canvas" in parts
 
 
 def test_the_catalogue_is_light_and_names_what_each_figure_needs():
-    assert {part.split("=")[0] for part in fingerprint("tropism.figures.catalogue").split()} == {
+    assert {part.split("=")[0] for part in Fingerprints().take("tropism.figures.catalogue").split()} == {
         "figures.catalogue",
         "figures",
         "tropism",

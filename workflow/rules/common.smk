@@ -27,7 +27,7 @@ if "gpu" in workflow.global_resources:
 from tropism.config.base import ConfigError, NAME_PATTERN, WORD_PATTERN
 from tropism.config.experiment import Experiment, canonical
 from tropism.corpora.registry import read_registry
-from tropism.fingerprint import fingerprint
+from tropism.fingerprint import Fingerprints
 
 try:
     EXPERIMENT = Experiment.parse(config)
@@ -38,7 +38,7 @@ SETTINGS = EXPERIMENT.model_dump(mode="json")
 ARMS = EXPERIMENT.expanded
 LINEAGES = EXPERIMENT.lineages
 TABLES = []  # published tables, added by the stage that writes each
-code = cache(fingerprint)
+code = cache(Fingerprints(kept=Path(".snakemake", "fingerprints.json")).take)
 
 
 wildcard_constraints:
