@@ -1,6 +1,9 @@
 """Fixtures that several rooms' tests share: the repository, the demo's data and its real base model."""
 
 import os
+import threading
+from collections.abc import Callable, Iterator
+from http.server import HTTPServer
 from pathlib import Path
 
 import pytest
@@ -81,3 +84,23 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.save_pretrained(folder)
     write_manifest(folder)
     return folder
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[HTTPServer], str]]:
+    """``serve(http)`` answers on loopback until the test ends and gives the address; no key of the machine is seen."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    running = []
+
+    def start(http: HTTPServer) -> str:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        running.append((http, thread))
+        return f"http://127.0.0.1:{http.server_port}"
+
+    yield start
+    for http, thread in running:
+        http.shutdown()
+        http.server_close()
+        thread.join()

@@ -1,7 +1,6 @@
 """A chat model's metaphors are believed where they stand in the text; an unreadable answer is asked again."""
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -23,9 +22,8 @@ TEXT = "A fever is only the body's furnace; the furnace needs no doctor."
 
 
 @pytest.fixture
-def server(monkeypatch):
+def server(serve):
     """A loopback endpoint that gives ``answers`` in turn, the last one for ever, and keeps what it was sent."""
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
     class Handler(BaseHTTPRequestHandler):
         answers: ClassVar[list[str]] = []
@@ -47,12 +45,8 @@ def server(monkeypatch):
         def log_message(self, *_):
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
-    Handler.url = f"http://127.0.0.1:{http.server_port}/v1"
-    yield Handler
-    http.shutdown()
-    http.server_close()
+    Handler.url = f"{serve(ThreadingHTTPServer(('127.0.0.1', 0), Handler))}/v1"
+    return Handler
 
 
 def ask(server, *answers, text=TEXT, retries=2):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -126,8 +125,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def hub():
+def hub(serve):
     server = Hub()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
+    serve(server)
+    return server

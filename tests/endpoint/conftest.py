@@ -66,16 +66,10 @@ class LoopbackServer:
 
 
 @pytest.fixture
-def server(monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+def server(serve):
     loopback = LoopbackServer()
-    thread = threading.Thread(target=loopback.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield loopback
-    loopback.http.shutdown()
-    loopback.http.server_close()
-    thread.join()
+    serve(loopback.http)
+    return loopback
 
 
 @pytest.fixture

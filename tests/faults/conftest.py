@@ -129,13 +129,7 @@ class FaultServer:
 
 
 @pytest.fixture
-def faulty(monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+def faulty(serve):
     server = FaultServer()
-    thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
-    thread.join()
+    serve(server.http)
+    return server

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -152,15 +151,11 @@ class Vllm:
 
 
 @pytest.fixture
-def vllm(monkeypatch):
+def vllm(serve, monkeypatch):
     server = Vllm("the-base", 16)
-    thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    serve(server.http)
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
+    return server
 
 
 SERVED = ServingConfig(way="served", served="the-base", concurrency=3)
