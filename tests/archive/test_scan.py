@@ -1,5 +1,7 @@
 """Keys are found by their form or by their value in the environment; plain text and checksums are not keys."""
 
+import subprocess
+
 import pytest
 
 from tropism.archive.scan import find_secrets, own_secrets, refuse_secrets
@@ -55,3 +57,10 @@ def test_files_that_hold_secrets_are_refused_by_name(tmp_path, name):
     (tmp_path / "x").write_text("harmless")
     with pytest.raises(InputError, match=name):
         refuse_secrets({name: tmp_path / "x"})
+
+
+def test_no_file_of_the_project_itself_would_stop_its_archive(root):
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    refuse_secrets({name: root / name for name in listed.stdout.split("\0") if name and (root / name).is_file()})

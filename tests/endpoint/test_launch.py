@@ -54,7 +54,7 @@ def gone(pid: int, seconds: float = 10) -> bool:
 
 
 def test_it_is_ready_when_given_and_ended_after_with_its_log_kept(command, tmp_path, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-a-server-of-ours")
+    monkeypatch.setenv("OPENAI_API_KEY", "not-for-a-server-of-ours")
     log = tmp_path / "logs" / "server.log"
     with launched(command("works", "{model}"), {"model": "a b"}, log=log, ready_s=20) as url:
         with urllib.request.urlopen(url.removesuffix("/v1") + "/health") as answer:
