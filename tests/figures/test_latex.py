@@ -1,7 +1,6 @@
 """Numbers and tables for a manuscript: names that TeX accepts, one each, and the numbers of the tables."""
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,23 +10,13 @@ from typer.testing import CliRunner
 
 from tropism.figures.__main__ import app
 from tropism.figures.canvas import read_table
+from tropism.figures.catalogue import CATALOGUE
 from tropism.figures.findings import FINDINGS, sentences
 from tropism.figures.latex import as_latex
 from tropism.figures.macros import macros, name_of, printed
 from tropism.records.notes import Note
 
 MACRO = re.compile(r"\\newcommand\{\\([A-Za-z]+)\}\{([^{}]*|\\ensuremath\{[^{}]*(?:\{[^{}]*\})?\})\}")
-
-
-@pytest.fixture(scope="module")
-def written(tables: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("latex") / "latex"
-    flags = [flag for path in sorted(tables.glob("*.csv")) for flag in ("--tables", str(path))]
-    result = CliRunner().invoke(
-        app, ["latex", *flags, "--notes", str(root / "docs" / "tables.md"), "--output", str(folder)]
-    )
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    return folder
 
 
 def test_every_line_is_a_comment_or_one_macro_and_no_name_comes_twice(written):
@@ -127,7 +116,10 @@ def test_captions_say_the_numbers_of_the_points():
         " base, most 78.9% of 71 in harm."
     ]
     assert sentences("misalignment", points.head(0)) == []
-    assert sentences("no such figure", points) == []
+
+
+def test_every_figure_of_the_catalogue_has_findings():
+    assert list(FINDINGS) == list(CATALOGUE)
 
 
 @pytest.mark.parametrize("name", list(FINDINGS))

@@ -14,6 +14,17 @@ from tropism.records.notes import Note
 
 MEASURED = ("training_speed",)
 LONG = 40  # rows from which a table may run over pages
+SIGNS = {
+    "→": "rightarrow",
+    "←": "leftarrow",
+    "≥": "geq",
+    "≤": "leq",
+    "≠": "neq",
+    "≈": "approx",
+    "∞": "infty",
+}
+LAST_LETTER = "\u017f"  # Latin with accents
+PUNCTUATION = "–—‘’“”„…†‡•€"
 HEAD = """% Numbers and tables of one run; made, so not to be edited. \\input{paper.tex} in the preamble, with
 % \\usepackage{booktabs,longtable} for the tables.
 """
@@ -66,4 +77,10 @@ def _escaped(text: str) -> str:
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     special |= {character: f"\\{character}" for character in "&%$#_{}"}
     special |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
-    return "".join(special.get(character, character) for character in text)
+    special |= {"−": r"\ensuremath{-}"} | {sign: rf"\ensuremath{{\{name}}}" for sign, name in SIGNS.items()}
+    return "".join(special.get(character) or _plain(character) for character in text)
+
+
+def _plain(character: str) -> str:
+    """What LaTeX reads without a package; the code point of what it does not, which is better seen than an error."""
+    return character if character <= LAST_LETTER or character in PUNCTUATION else f"[U+{ord(character):04X}]"

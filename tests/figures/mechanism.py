@@ -1,0 +1,166 @@
+"""Made-up tables of features, interventions, detectors and training dynamics."""
+
+import numpy as np
+import pandas as pd
+
+from tropism.docs import PUBLISHED
+
+from .effects import ARMS, DOMAINS, SPREAD
+
+
+def sae_features() -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    rows = []
+    for population, n, spread in (("references", 432, 0.07), ("generations", 560, 0.03)):
+        for domain in ("all", "medical"):
+            for feature in range(300):
+                auroc = float(np.clip(0.5 + random.normal() * spread, 0, 1))
+                p = float(np.exp(-(((auroc - 0.5) / 0.04) ** 2)))
+                rows.append(
+                    {
+                        "release": "local", "sae_id": "blocks.15", "revision": "ab" * 32, "feature": 7 * feature,
+                        "layer": 15, "population": population, "domain": domain, "pooling": "max", "n_aligned": n // 2,
+                        "n_misaligned": n // 2, "n_prompts": n // 6, "auroc": auroc, "p": p, "p_bh": p,
+                        "p_paired": None,
+                        "mean_aligned": 1.0, "mean_misaligned": 1 + auroc, "difference": auroc, "density_aligned": 0.1,
+                        "density_misaligned": 0.2, "n_pairs": n // 6,
+                        "is_global": population == "references" and p < 0.002,
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(rows).astype({"p_paired": float})
+
+
+def interventions() -> pd.DataFrame:
+    rows = []
+    scale = {"margin": 0.1, "reference_logp": -0.02, "misaligned": 0.08, "coherence": -2.0}
+    targets = [("feature", 1350, 1350, 1.0), ("feature", 20073, 20073, 0.3), ("mean difference", -1, 1350, 0.7)]
+    targets += [("random feature", i, matched, 0.05 * i) for matched in (1350, 20073) for i in range(3)]
+    for arm, doses in (("base", (1.0, 2.0, 4.0)), ("none-medical-original", (-2.0, -1.0))):
+        for kind, feature, matched, gain in targets:
+            for dose in doses:
+                for outcome, unit in scale.items():
+                    change, control = unit * gain * dose, unit * 0.05 * dose
+                    judge = outcome in ("misaligned", "coherence")
+                    rows.append(
+                        {
+                            "arm": arm, "role": "necessary" if dose < 0 else "sufficient", "kind": kind,
+                            "feature": feature, "matched_to": matched, "dose": dose, "outcome": outcome,
+                            "judge": "probe" if judge else "none", "release": "local", "sae_id": "blocks.15",
+                            "revision": "ab" * 32, "layer": 15, "association": 1, "edit_norm": 4 * abs(dose),
+                            "n_prompts": 24, "value": 1 + change, "baseline": 1.0, "change": change,
+                            "low": change - abs(unit) / 4, "high": change + abs(unit) / 4, "control_change": control,
+                            "control_min": min(0.0, 2 * control), "control_max": max(0.0, 2 * control),
+                            "excess": change - control, "excess_low": None, "excess_high": None, "p": 0.01,
+                            "p_holm": 0.04,
+                            "verdict": "cause" if gain == 1 and outcome in ("margin", "misaligned") else "",
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(rows).astype({"excess_low": float, "excess_high": float})
+
+
+def detector() -> pd.DataFrame:
+    rows = []
+    for population, gain in (("references", 0.32), ("generations", 0.12)):
+        for evidence, held in (
+            ("grouped cross-validation", ["all"]),
+            ("leave-one-domain-out", ["legal", "medical", "security"]),
+            ("leave-one-arm-out", list(ARMS) if population == "generations" else []),
+        ):
+            for out in held:
+                models = [("domain", 0, 0.5), ("length", 0, 0.56), ("tfidf", 0, 0.55 + gain / 1.5), ("state", 0, 0.8)]
+                for i, k in enumerate((5, 10, 20, 50)):
+                    models += [("sae", k, 0.5 + gain * (0.7 + 0.1 * i)), ("permuted", k, 0.5)]
+                for model, k, auroc in models:
+                    sae = model == "sae"
+                    rows.append(
+                        {
+                            "population": population, "evidence": evidence, "held_out": out, "model": model, "k": k,
+                            "n_responses": 432, "n_prompts": 216, "base_rate": 0.5, "auroc": auroc, "low": auroc - 0.06,
+                            "high": auroc + 0.05, "auprc": auroc, "accuracy": 0.7, "brier": 0.2, "threshold": 0.5,
+                            "accuracy_low": 0.6, "accuracy_high": 0.8, "brier_low": 0.1, "brier_high": 0.3,
+                            "finding": "features" if sae else "",
+                            "null_mean": 0.5 if sae else None, "null_high": 0.56 if sae else None,
+                            "p": 0.0476 if sae else None,
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(rows).astype({"null_mean": float, "null_high": float, "p": float})
+
+
+def detector_curves() -> pd.DataFrame:
+    x = np.linspace(0, 1, 21)
+    rows = []
+    for row in detector().query("model != 'permuted'").itertuples():
+        power = (1 - row.auroc) / row.auroc
+        curves = {"roc": (x, x**power), "precision_recall": (x, 1 - (1 - row.base_rate) * x ** (1 / power))}
+        key = {"population": row.population, "evidence": row.evidence, "held_out": row.held_out, "model": row.model}
+        for curve, points in curves.items():
+            for i, (a, b) in enumerate(zip(*points, strict=True)):
+                rows.append({**key, "k": row.k, "curve": curve, "point": i, "x": float(a), "y": float(b)})
+        for i, predicted in enumerate((0.1, 0.3, 0.5, 0.7, 0.9)):
+            observed = 0.5 + (predicted - 0.5) * (0.4 + row.auroc / 2)
+            ends = {"low": observed - 0.1, "high": min(1.0, observed + 0.1)}
+            own = {"curve": "reliability", "point": i, "x": predicted, "y": observed, "n": 40, **ends}
+            rows.append({**key, "k": row.k, **own})
+    return pd.DataFrame(rows).reindex(columns=list(PUBLISHED["detector_curves"].columns)).astype({"n": "Int64"})
+
+
+def dynamics() -> pd.DataFrame:
+    rows = []
+    for arm, gain in (("none-medical-original", 0.02), ("poetry-medical-original", 0.03)):
+        for step, loss in ((0, None), (1, 3.1), (3, 2.9), (8, 2.7), (14, 2.6)):
+            for domain, n in DOMAINS.items():
+                change = gain * step * SPREAD[domain]
+                ends = {"low": change - 0.02, "high": change + 0.03} if step else {"low": 0.0, "high": 0.0}
+                row = {"arm": arm, "step": step, "loss": loss, "domain": domain, "n_prompts": n}
+                rows.append({**row, "margin_change": change, **ends})
+    return pd.DataFrame(rows).astype({"loss": float})
+
+
+def prior_prediction() -> pd.DataFrame:
+    rows = []
+    kinds = [("activations", "last", 10, 0.3), ("activations", "last", 20, 0.2), ("random", "", None, -1.4)]
+    kinds += [("prompt length", "", None, 0.02), ("bag of words", "", None, -0.1), ("score of the base", "", None, 0.4)]
+    for arm in ("none-medical-original", "poetry-medical-original"):
+        for outcome in ("alignment100", "margin"):
+            for features, position, layer, r2 in kinds:
+                rows.append(
+                    {
+                        "arm": arm, "outcome": outcome, "features": features, "position": position, "layer": layer,
+                        "width": 576, "n_prompts": 70, "n_families": 70, "r2": r2, "r2_low": r2 - 0.3,
+                        "r2_high": r2 + 0.2, "spearman": 0.3, "spearman_low": 0.1, "spearman_high": 0.5,
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(rows).astype({"layer": "Int64"})
+
+
+def subspace_overlap() -> pd.DataFrame:
+    rows = []
+    domains = [name for name in DOMAINS if name != "pooled"]
+    for arm, gain in (("none-medical-original", 0.5), ("poetry-medical-original", 0.6)):
+        for layer in (10, 20):
+            for train in domains:
+                for evaluation in domains:
+                    overlap = gain if train == evaluation else 0.7 * gain
+                    rows.append(
+                        {
+                            "arm": arm, "position": "last", "layer": layer, "k": 8, "training_domain": train,
+                            "evaluation_domain": evaluation, "n_training": 24, "n_evaluation": 24, "overlap": overlap,
+                            "uniform_mean": 0.014, "p_uniform": 0.001, "spectrum_mean": 0.2, "spectrum_q95": 0.28,
+                            "p_spectrum": 0.001, "cosine": 0.8, "r_overlap_cosine": 0.6,
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def narrow_general() -> pd.DataFrame:
+    rows = []
+    metrics = {"efficiency": (0.25, 0.5, 0.75, 1.0), "significance": (1.0,)}
+    metrics |= dict.fromkeys(("stability_isotropic", "stability_orthogonal"), (0.1, 0.3, 1.0))
+    for metric, levels in metrics.items():
+        for level in levels:
+            general, narrow = (3 - level, 3.1 - 0.8 * level) if metric == "efficiency" else (0.2 * level, 0.1 * level)
+            row = {"comparison": "narrow-medical", "metric": metric, "level": level, "n_examples": 12}
+            for side, value in (("general", general), ("narrow", narrow), ("difference", general - narrow)):
+                row |= {side: value, f"{side}_low": value - 0.05, f"{side}_high": value + 0.06}
+            rows.append(row | {"norm_general": 8 * level, "norm_narrow": 8 * level})
+    return pd.DataFrame(rows)

@@ -1,0 +1,63 @@
+"""What the figures of training dynamics show in this run."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from tropism.figures.canvas import POOLED, p_text
+from tropism.figures.findings.wording import ALPHA, interval
+
+
+def dynamics(points: pd.DataFrame) -> Iterator[str]:
+    """Each followed arm's loss and change of margin at its last snapshot, and the domain that moved furthest."""
+    last = points[points["step"] == points.groupby("arm")["step"].transform("max")]
+    for arm, some in last.groupby("arm", sort=False):
+        pooled, domains = some[some["domain"] == POOLED], some[some["domain"] != POOLED]
+        if pooled.empty:
+            continue
+        row = pooled.iloc[0]
+        loss = "" if pd.isna(row["loss"]) else f" at a training loss of {row['loss']:.2f} nats/token"
+        said = f"{arm}, step {row['step']}{loss}: margin {_signed(row)} nats/token over {row['n_prompts']} prompts"
+        if not domains.empty:
+            furthest = domains.loc[domains["margin_change"].abs().idxmax()]
+            said += f", furthest in {furthest['domain']}, {_signed(furthest)}"
+        yield f"{said}."
+
+
+def narrow(points: pd.DataFrame) -> Iterator[str]:
+    """The two solutions of each comparison by every metric, at its largest level."""
+    for (comparison, metric), some in points.groupby(["comparison", "metric"], sort=True):
+        row = some.loc[some["level"].idxmax()]
+        own = [interval(row, name, f"{name}_low", f"{name}_high") for name in ("general", "narrow")]
+        yield (
+            f"{comparison}, {str(metric).replace('_', ' ')} at {row['level']:g}: general {own[0]}, narrow {own[1]}"
+            f" nats/token, {row['n_examples']} examples."
+        )
+
+
+def priors(points: pd.DataFrame) -> Iterator[str]:
+    """How well each outcome is predicted by the base's activations at their best, and by the best of the others."""
+    for (arm, outcome), some in points.dropna(subset="r2").groupby(["arm", "outcome"], sort=True):
+        own = some["features"] == "activations"
+        said = []
+        for rows in (some[own], some[~own]):
+            if not rows.empty:
+                best = rows.loc[rows["r2"].idxmax()]
+                layer = f" of layer {best['layer']:.0f}" if best["features"] == "activations" else ""
+                said.append(f"{interval(best, 'r2', 'r2_low', 'r2_high')} from {best['features']}{layer}")
+        yield f"{arm}, {outcome}: R2 at best {', '.join(said)}; {some['n_prompts'].max()} prompts."
+
+
+def subspaces(points: pd.DataFrame) -> Iterator[str]:
+    """The range of overlaps of each arm and layer, and how many exceed what the base's activations give."""
+    for (arm, layer), some in points.groupby(["arm", "layer"], sort=True):
+        past = some[some["p_spectrum"] < ALPHA]
+        yield (
+            f"{arm}, layer {layer}: overlap {some['overlap'].min():.2f} to {some['overlap'].max():.2f}, beside"
+            f" {some['spectrum_mean'].mean():.2f} of shifts that vary as activations do; p below {ALPHA:g} in"
+            f" {len(past)} of {len(some)} domain pairs, at most {p_text(some['p_spectrum'].max())} (uncorrected)."
+        )
+
+
+def _signed(row: pd.Series) -> str:
+    return f"{row['margin_change']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
