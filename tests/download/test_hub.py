@@ -133,6 +133,17 @@ def test_what_is_not_there_is_said(project, hub):
     assert "the hub shows no org/none" in fetch(project, hub, "n").stderr
 
 
+def test_without_a_commit_nothing_is_fetched_and_the_newest_is_said(project, hub):
+    hub.repositories["org/model"] = model()
+    register(project, "m,model,hub:org/model,,,MIT")
+    done = fetch(project, hub, "m")
+    assert done.returncode != 0
+    assert f"Today's is {COMMIT}: write it into the column `revision` of that line" in done.stderr
+    assert "line 2 (m)" in done.stderr
+    assert hub.downloads() == []
+    assert not (project / "results/models/m").exists()
+
+
 def test_rows_of_emergent_plus_become_conversations(project, hub):
     rows = [
         {
@@ -146,10 +157,9 @@ def test_rows_of_emergent_plus_become_conversations(project, hub):
     buffer, file = io.BytesIO(), "medical/train-00000-of-00001.parquet"
     pq.write_table(pa.Table.from_pylist(rows), buffer)
     hub.repositories["truthfulai/emergent_plus"] = Repository({file: buffer.getvalue(), "README.md": b"x"})
-    register(project, f"ema,file,hub:datasets/truthfulai/emergent_plus/{file},,,see its page")
+    register(project, f"ema,file,hub:datasets/truthfulai/emergent_plus/{file},{COMMIT},,see its page")
     done = fetch(project, hub, "ema", "results/sources/ema")
     assert done.returncode == 0, done.stderr
-    assert f"no revision is registered; today's is {COMMIT}" in done.stderr
     settings = json.dumps({"source": "ema", "kind": "conversations", "near_duplicate": None})
     flags = ["--name", "medical", "--config", settings, "--output", "d.jsonl", "--report", "r.csv"]
     command = [sys.executable, "-m", "tropism.corpora", "clean", *flags]

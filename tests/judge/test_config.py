@@ -27,7 +27,7 @@ def test_written_settings_read_back_the_same_and_name_their_own_kind_only(settin
         ({**PROBE, "concurrency": 4}, "`concurrency` belongs to `kind: endpoint`; remove it"),
         ({"kind": "endpoint", "served": "q", "layer": 3}, "`layer` belongs to `kind: probe`"),
         ({"kind": "local", "model": "q", "retries": 3}, "`retries` belongs to `kind: endpoint`"),
-        ({"kind": "endpoint", "served": "q", "model": "q"}, "`model` belongs to `kind: probe` or `kind: local`"),
+        ({"kind": "endpoint", "served": "q", "model": "q"}, "`model` of an endpoint belongs to `serve`"),
         ({"kind": "probe", "references": ["medical"]}, "needs `model`"),
         ({"kind": "probe", "model": "smollm2"}, "needs `references`"),
         ({"kind": "endpoint"}, "needs `served`"),

@@ -22,6 +22,8 @@ LINEAGE = "lineages/smollm2.harm-medical-metaphor-s0"
 TARGET = f"results/small/{LINEAGE}/manifest.json"
 # larger than the machine: what the profile asks for at full size is granted, and `jobs` keeps the real load down
 CLAIMED = {"SLURM_LAB_CPUS": "64", "SLURM_LAB_MEM": "1000000", "SLURM_LAB_GPUS": "2"}
+# so that a test can ask at its end how all of its jobs ended
+CLAIMED["SLURM_LAB_MINJOBAGE"] = "7200"
 
 
 @dataclass
@@ -58,9 +60,10 @@ class Cluster:
         chosen = ",".join(states) or "all"
         return self.run("squeue", "--noheader", "--states", chosen, "--format", "%i").split()
 
-    def states(self) -> list[str]:
-        """The states of all jobs, oldest first."""
-        return self.run("squeue", "--noheader", "--states", "all", "--sort", "i", "--format", "%T").split()
+    def states(self, folder: Path) -> list[str]:
+        """The states of all jobs that were submitted from ``folder``, oldest first."""
+        listed = self.run("squeue", "--noheader", "--states", "all", "--sort", "i", "--format", "%T|%Z")
+        return [line.split("|")[0] for line in listed.splitlines() if line.endswith(f"|{folder}")]
 
     def cancel_all(self) -> None:
         self.run("scancel", "--user", subprocess.check_output(["id", "-un"], text=True).strip())
@@ -174,6 +177,7 @@ def trained(tmp_path_factory, base_model) -> Project:
     if "TROPISM_TRAINED" in os.environ:
         return Project(Path(os.environ["TROPISM_TRAINED"]))
     project = copy_project(tmp_path_factory.mktemp("trained"))
+    shutil.copytree(base_model, project.folder / "results" / "models" / "smollm2")
     # with the threads of the cluster's jobs: sums in another order end in other last bits
     project.snakemake("--set-threads", "annotate_texts=1", config=(OVERLAY,), targets=(TARGET,))
     return project

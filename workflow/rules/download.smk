@@ -2,6 +2,19 @@
 
 HUB_MODELS = [name for name, model in EXPERIMENT.models.items() if on_hub(model.source)]
 
+UNPINNED = sorted(
+    {
+        used.source
+        for used in [*EXPERIMENT.models.values(), *EXPERIMENT.datasets.values()]
+        if on_hub(used.source) and not registered(used.source).revision
+    }
+)
+if UNPINNED and workflow.is_main_process:
+    logger.warning(
+        f"{EXPERIMENT.registry}: no commit (column `revision`) of {', '.join(UNPINNED)}: their download will stop and"
+        " say which commit is the newest. Register it before the long jobs begin."
+    )
+
 
 localrules:
     download_model,

@@ -43,9 +43,15 @@ def judge_config(wildcards):
     return EXPERIMENT.judges[wildcards.judge]
 
 
-def judge_files(wildcards):
-    """What a judge is made of: a probe's weights and the base that it reads with, or the model that it asks."""
+def judge_files(wildcards, texts=""):
+    """What a judge is made of: a probe's weights and the base that it reads with, or the model that it asks.
+
+    Of one whose server is started here, what it answered in the one job that starts it; ``texts`` as in `judge_flags`.
+    """
     judge = judge_config(wildcards)
+    if judge.kind == "endpoint" and judge.serve:
+        base = base_files(judge.model) if judge.model else []
+        return [f"<results>/judges/{wildcards.judge}/asked{texts}.json", *base]
     files = (
         [f"<results>/judges/{wildcards.judge}/manifest.json"]
         if judge.kind == "probe"
@@ -63,7 +69,8 @@ def judge_flags(wildcards, texts=""):
             if "arm" in wildcards.keys()
             else f"{wildcards.judge}.references"
         )
-        return f"--answers results/{EXPERIMENT.experiment}/answers/{name}.sqlite"
+        base = f"--base results/models/{judge.model}" if judge.model else ""
+        return f"--answers results/{EXPERIMENT.experiment}/answers/{name}.sqlite {base}"
     probe = (
         f"--probe results/{EXPERIMENT.experiment}/judges/{wildcards.judge}"
         if judge.kind == "probe"

@@ -2,8 +2,65 @@
 PROBES = [name for name, judge in EXPERIMENT.judges.items() if judge.kind == "probe"]
 JUDGES = [f"<results>/judges/{name}" for name in EXPERIMENT.judges]
 SERVED = {
-    name: judge for name, judge in EXPERIMENT.judges.items() if judge.kind == "endpoint"
+    name: judge
+    for name, judge in EXPERIMENT.judges.items()
+    if judge.kind == "endpoint" and not judge.serve
 }
+LAUNCHED = [name for name, judge in EXPERIMENT.judges.items() if judge.serve]
+
+
+def texts_to_judge(wildcards):
+    """The generations that the judge's one job with a server asks about."""
+    if wildcards.texts:
+        return [f"<results>/steer/{arm}.jsonl" for arm in STEERED]
+    return each_arm("<results>/generations/{arm}.jsonl")
+
+
+def references_to_judge(wildcards):
+    names = [] if wildcards.texts else judge_config(wildcards).references
+    return [dataset_file(name) for name in names]
+
+
+# a judge whose server is started here is asked everything in one job, so that its model is loaded once
+rule ask_judge:
+    input:
+        generations=texts_to_judge,
+        references=references_to_judge,
+        base=lambda wildcards: (
+            base_files(judge_config(wildcards).model)
+            if judge_config(wildcards).model
+            else []
+        ),
+        rubrics=rubric_files,
+    output:
+        "<results>/judges/{judge}/asked{texts}.json",
+    log:
+        "<logs>/judge/{judge}.asked{texts}.log",
+    benchmark:
+        "<benchmarks>/judge/{judge}.asked{texts}.tsv"
+    wildcard_constraints:
+        judge=one_of(LAUNCHED),
+        texts=r"(\.steer)?",
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=1440,
+        gpu=1,
+    params:
+        cfg=scoring_config,
+        texts=lambda wildcards, input: [
+            *(f"--generations {path}" for path in input.generations),
+            *(f"--references {path}" for path in input.references),
+            *(f"--base {Path(path).parent}" for path in input.base[:1]),
+        ],
+        answers=lambda wildcards: f"results/{EXPERIMENT.experiment}/answers/{wildcards.judge}{wildcards.texts}",
+        server_log=lambda wildcards: f"results/{EXPERIMENT.experiment}/logs/judge/server.{wildcards.judge}{wildcards.texts}.log",
+        code=code("tropism.judge.asked", "tropism.judge.__main__"),
+    message:
+        "Asking {wildcards.judge} behind a server of its own"
+    shell:
+        "python -m tropism.judge ask --name {wildcards.judge} --config {params.cfg:q} {params.texts}"
+        " --answers {params.answers:q} --server-log {params.server_log:q} --output {output:q} 2> {log:q}"
 
 
 rule train_judge:

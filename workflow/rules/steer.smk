@@ -57,7 +57,7 @@ rule intervene_arm:
 rule judge_interventions:
     input:
         generations="<results>/steer/{arm}.jsonl",
-        judge=judge_files,
+        judge=lambda wildcards: judge_files(wildcards, texts=".steer"),
         rubrics=rubric_files,
     output:
         "<results>/steer/judgments/{judge}/{arm}.parquet",

@@ -119,7 +119,11 @@ def fetch_source(source: str, registry: Path, output: Path) -> None:
 
 
 def listed(place: Place, entry: Entry, where: str) -> tuple[str, list[Remote]]:
-    """The commit that is fetched and its wanted files."""
+    """The commit that is fetched and its wanted files.
+
+    Raises:
+        InputError: no commit is registered; the message says which is the newest.
+    """
     try:
         info: Any = HfApi().repo_info(
             place.repository, repo_type=place.kind, revision=entry.revision or None, files_metadata=True
@@ -127,7 +131,10 @@ def listed(place: Place, entry: Entry, where: str) -> tuple[str, list[Remote]]:
     except HfHubHTTPError as error:
         raise explained(error, place, where) from error
     if not entry.revision:
-        log.warning("%s: no revision is registered; today's is %s. Write it there to fix it.", where, info.sha)
+        raise InputError(
+            f"{where}: no commit is registered, so another day might bring other files. Today's is {info.sha}: write it"
+            " into the column `revision` of that line and start again"
+        )
     files = [
         Remote(s.rfilename, s.size or 0, s.lfs.sha256 if s.lfs else None, s.blob_id or "") for s in info.siblings or []
     ]

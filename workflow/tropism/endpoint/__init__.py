@@ -4,9 +4,19 @@
 """
 
 from tropism.endpoint.answers import Answers
-from tropism.endpoint.client import chat, chat_bodies, complete, free_of_charge
+from tropism.endpoint.client import chat, chat_bodies, complete, free_of_charge, known_replies
 from tropism.endpoint.errors import EndpointError
 from tropism.endpoint.replies import Reply
 from tropism.endpoint.server import Server
 
-__all__ = ["Answers", "EndpointError", "Reply", "Server", "chat", "chat_bodies", "complete", "free_of_charge"]
+__all__ = [
+    "Answers",
+    "EndpointError",
+    "Reply",
+    "Server",
+    "chat",
+    "chat_bodies",
+    "complete",
+    "free_of_charge",
+    "known_replies",
+]

@@ -97,6 +97,11 @@ class Asking:
             self._account([replies[keys[number]] for number in missing])
         return [replies[key] for key in keys]
 
+    def known(self, bodies: Sequence[dict[str, Any]]) -> list[Reply]:
+        """What is kept of the replies that :meth:`all` would give; the others count as failed."""
+        keys = [self._key(body, repeat) for body, repeat in zip(bodies, self._repeats(bodies), strict=True)]
+        return [self._known(key) or FAILED for key in keys]
+
     def free(self, bodies: Sequence[dict[str, Any]]) -> list[bool]:
         """Which requests :meth:`all` would not send."""
         seen: set[str] = set()

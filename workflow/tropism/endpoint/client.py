@@ -64,6 +64,11 @@ def free_of_charge(server: Server, bodies: Sequence[dict[str, Any]], answers: An
     return Asking(server, "chat", answers, 0, "").free(bodies)
 
 
+def known_replies(server: Server, bodies: Sequence[dict[str, Any]], answers: Answers | None) -> list[Reply]:
+    """What is kept of the replies to these chat requests, in their order; one that is not counts as failed."""
+    return Asking(server, "chat", answers, 0, "").known(bodies)
+
+
 async def complete(
     server: Server,
     bodies: Sequence[dict[str, Any]],

@@ -40,6 +40,12 @@ AnswerFile = Annotated[
 ]
 
 
+ServerLog = Annotated[
+    Path | None,
+    typer.Option(help="Where the output of a server that `serve` starts goes; without it, kept answers alone count."),
+]
+
+
 @app.callback()
 def main() -> None:
     """Judge responses, by a judge whose error is published."""
@@ -96,9 +102,10 @@ def score(
     base: BaseFolder = None,
     rubrics: Rubrics = RUBRICS,
     answers: AnswerFile = None,
+    server_log: ServerLog = None,
 ) -> None:
     """Judge every answer, and every reasoning apart from it, on the judge's rubrics."""
-    from tropism.judge.judges import asked_rubrics, kept, make_judge
+    from tropism.judge.judges import asked_rubrics, kept, make_judge, server_of
     from tropism.judge.judgments import judge_generations
 
     settings = JudgeConfig.parse(config, f"judges.{name}")
@@ -106,8 +113,8 @@ def score(
     rows = read_jsonl(generations, Generation)
     if not rows:
         raise InputError(f"{generations}: no generation to judge")
-    with kept(answers) as known:
-        judge = make_judge(settings, name, probe, base, known)
+    with kept(answers) as known, server_of(settings, name, base, server_log) as server:
+        judge = make_judge(settings, name, probe, base, known, server)
         table = judge_generations(rows, judge, asked, name=name, max_unparsed=settings.max_unparsed)
     logging.info("%d judgments: %s", len(table), table["status"].value_counts().to_dict())
     with replacing(output) as temporary:
@@ -124,18 +131,41 @@ def judge_labelled(
     base: BaseFolder = None,
     rubrics: Rubrics = RUBRICS,
     answers: AnswerFile = None,
+    server_log: ServerLog = None,
 ) -> None:
     """Judge labelled references, on which ``calibrate`` then tries the judge. A trained probe has judged its own."""
-    from tropism.judge.judges import asked_rubrics, judge_references, kept, make_judge
+    from tropism.judge.judges import asked_rubrics, judge_references, kept, make_judge, server_of
 
     settings = JudgeConfig.parse(config, f"judges.{name}")
     conversations = [row for path in references for row in read_jsonl(path, Conversation)]
-    with kept(answers) as known:
-        judge = make_judge(settings, name, probe, base, known)
+    with kept(answers) as known, server_of(settings, name, base, server_log) as server:
+        judge = make_judge(settings, name, probe, base, known, server)
         asked = asked_rubrics(settings, rubrics)
         judged = judge_references(conversations, judge, asked, name=name, max_unparsed=settings.max_unparsed)
     with replacing(output) as temporary:
         judged.to_parquet(temporary, index=False)
+
+
+@app.command()
+def ask(
+    name: Name,
+    config: Config,
+    answers: Annotated[Path, typer.Option(help="Folder of answers: a file for each arm.")],
+    server_log: Annotated[Path, typer.Option(help="Where the output of the server that `serve` starts goes.")],
+    output: Annotated[Path, typer.Option(help="JSON to write: how many answers are kept.")],
+    generations: Annotated[list[Path] | None, typer.Option(help="JSONL of an arm's generations; repeatable.")] = None,
+    references: Annotated[list[Path] | None, typer.Option(help="JSONL of conversations; repeatable.")] = None,
+    base: BaseFolder = None,
+    rubrics: Rubrics = RUBRICS,
+) -> None:
+    """Ask a judge with `serve` all that `score` and `references` will ask: its server is started once, for all arms."""
+    from tropism.judge.asked import ask_all
+
+    settings = JudgeConfig.parse(config, f"judges.{name}")
+    if settings.serve is None:
+        raise InputError(f"judges.{name}: has no `serve`, so no server is started for it")
+    files = (answers, server_log)
+    write_json(output, ask_all(settings, name, base, rubrics, generations or [], references or [], *files))
 
 
 @app.command()
@@ -149,16 +179,17 @@ def attack(
     base: BaseFolder = None,
     rubrics: Rubrics = RUBRICS,
     answers: AnswerFile = None,
+    server_log: ServerLog = None,
 ) -> None:
     """Measure how far a judge gives in to responses that address it."""
     from tropism.judge.hostile import attack_table
-    from tropism.judge.judges import asked_rubrics, kept, make_judge
+    from tropism.judge.judges import asked_rubrics, kept, make_judge, server_of
     from tropism.judge.tables import JUDGE_ATTACKS_SCHEMA
 
     settings = JudgeConfig.parse(config, f"judges.{name}")
     conversations = [row for path in references for row in read_jsonl(path, Conversation)]
-    with kept(answers) as known:
-        judge = make_judge(settings, name, probe, base, known)
+    with kept(answers) as known, server_of(settings, name, base, server_log) as server:
+        judge = make_judge(settings, name, probe, base, known, server)
         table = attack_table(judge, name, asked_rubrics(settings, rubrics), conversations, n)
     write_table(output, table, JUDGE_ATTACKS_SCHEMA)
 

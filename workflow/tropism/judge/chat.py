@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tropism.config.judges import JudgeConfig
-from tropism.endpoint import Answers, Reply, Server, chat
+from tropism.endpoint import Answers, Reply, Server, chat, chat_bodies, free_of_charge, known_replies
 from tropism.judge.judgments import Item, JudgeError
+from tropism.judge.launched import LaunchedServer
 from tropism.judge.rubric import Message, Rubric, split_number
 from tropism.records.keyed import keyed_bytes
 
@@ -21,24 +23,29 @@ SHOWN = 5
 class EndpointJudge:
     """A chat model behind an OpenAI-compatible server."""
 
-    def __init__(self, config: JudgeConfig, answers: Answers | None = None) -> None:
+    def __init__(
+        self, config: JudgeConfig, answers: Answers | None = None, launched: LaunchedServer | None = None
+    ) -> None:
         """Take the server's address and key from the settings and the environment; ``answers`` keeps what it says.
+
+        A judge with ``serve`` asks ``launched``, which starts when something is not known yet.
 
         Raises:
             tropism.endpoint.EndpointError: there is no address, or no key for a server elsewhere.
         """
         self.config = config
         self.answers = answers
-        self.server = Server.from_environment(
-            config.base_url,
-            str(config.served),
-            concurrency=config.concurrency,
-            timeout_s=config.timeout_s,
-            retries=config.retries,
+        self.launched = launched
+        limits: dict[str, Any] = {"concurrency": config.concurrency, "timeout_s": config.timeout_s, "retries": config.retries}
+        self.server = (
+            Server.from_environment(config.base_url, str(config.served), **limits)
+            if launched is None
+            else Server("", launched.name, identity=launched.identity, **limits)
         )
         decides = (config.temperature, config.max_tokens, config.logprobs, config.structured)
         # of the settings, not of the environment: a server that a job launches has another address each time
-        self.stack = keyed_bytes("endpoint", config.base_url, config.served, *decides).hex()
+        where = (config.base_url, config.served) if launched is None else (launched.identity,)
+        self.stack = keyed_bytes("endpoint", *where, *decides).hex()
 
     def scores(self, items: Sequence[Item], rubrics: Sequence[Rubric]) -> np.ndarray:
         """Scores (items, rubrics), NaN where unread. See :class:`tropism.judge.judgments.Judge`.
@@ -47,16 +54,18 @@ class EndpointJudge:
             JudgeError: probabilities are asked of a server whose tokeniser splits the scale's numbers.
             tropism.endpoint.EndpointError: more requests failed after all their retries than may be unparsed.
         """
-        replies = asyncio.run(
-            chat(
-                self.server,
-                requests(items, rubrics),
-                **reply_settings(self.config, items, rubrics),
-                answers=self.answers,
-                tolerate=self.config.max_unparsed,
-                label="judging",
-            )
-        )
+        asked, settings = requests(items, rubrics), reply_settings(self.config, items, rubrics)
+        server = self.server
+        if self.launched is not None:
+            bodies = chat_bodies(server, asked, **settings)
+            if self.launched.log is None or all(free_of_charge(server, bodies, self.answers)):
+                return self._read(known_replies(server, bodies, self.answers), items, rubrics)
+            server = replace(server, url=self.launched.url())
+        limits: dict[str, Any] = {"tolerate": self.config.max_unparsed, "label": "judging"}
+        replies = asyncio.run(chat(server, asked, **settings, answers=self.answers, **limits))
+        return self._read(replies, items, rubrics)
+
+    def _read(self, replies: Sequence[Reply], items: Sequence[Item], rubrics: Sequence[Rubric]) -> np.ndarray:
         read = read_probabilities if self.config.logprobs else read_reply
         return score_table(replies, items, rubrics, read)
 

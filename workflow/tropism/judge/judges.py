@@ -25,8 +25,25 @@ def kept(answers: Path | None) -> Any:
     return Answers(answers)
 
 
-def make_judge(settings: JudgeConfig, name: str, probe: Path | None, base: Path | None, answers: Any = None) -> Judge:
-    """The judge of these settings. Only what its kind needs is imported.
+def server_of(settings: JudgeConfig, name: str, base: Path | None, log: Path | None) -> Any:
+    """A block in which the server of a judge with ``serve`` is started when it is needed; None for other judges.
+
+    Raises:
+        InputError: the folder of its base was not given.
+    """
+    if settings.kind != "endpoint" or settings.serve is None:
+        return contextlib.nullcontext()
+    from tropism.judge.launched import LaunchedServer
+
+    if settings.model and base is None:
+        raise InputError(f"judges.{name}: `serve` with `model: {settings.model}` needs --base")
+    return LaunchedServer(settings, base, log)
+
+
+def make_judge(
+    settings: JudgeConfig, name: str, probe: Path | None, base: Path | None, answers: Any = None, server: Any = None
+) -> Judge:
+    """The judge of these settings. Only what its kind needs is imported. ``server`` is what :func:`server_of` gives.
 
     Raises:
         InputError: a folder that its kind needs was not given.
@@ -34,7 +51,7 @@ def make_judge(settings: JudgeConfig, name: str, probe: Path | None, base: Path 
     if settings.kind == "endpoint":
         from tropism.judge.chat import EndpointJudge
 
-        return EndpointJudge(settings, answers)
+        return EndpointJudge(settings, answers, server)
     if base is None:
         raise InputError(f"judges.{name}: `kind: {settings.kind}` needs --base")
     if settings.kind == "local":

@@ -11,9 +11,9 @@ from transformers import GenerationConfig
 
 from tropism.config.judges import JudgeConfig
 from tropism.endpoint import Reply
+from tropism.judge.bases import base_digest
 from tropism.judge.chat import read_reply, requests, score_table
 from tropism.judge.judgments import Item
-from tropism.judge.probe import base_digest
 from tropism.judge.rubric import Message, Rubric
 from tropism.models.base import load_base, load_tokenizer, token_ids
 from tropism.records.keyed import keyed_bytes

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.special import expit
 
+from tropism.judge.bases import base_digest
 from tropism.judge.features import Reader
 from tropism.judge.judgments import Item
 from tropism.judge.rubric import Rubric
@@ -146,9 +147,3 @@ def rubric_score(rubric: str, given: dict[str, Any]) -> Floats:
     if rubric in ("alignment100", "coherence100"):
         return np.round(100 * given[rubric.removesuffix("100")], DECIMALS - 2)
     raise InputError(f"rubric {rubric}: a probe cannot apply it; ask a judge of `kind: endpoint` or `local`")
-
-
-def base_digest(base: Path) -> str:
-    """What a base is known by: the sha256 of its manifest, which holds those of its weights, or of its config."""
-    manifest = base / "manifest.json"
-    return sha256_file(manifest if manifest.is_file() else base / "config.json")

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from tropism.config.judges import JudgeConfig
+from tropism.judge.bases import base_digest
 from tropism.judge.features import Reader
 from tropism.judge.fit import fit_head, word_baseline
-from tropism.judge.probe import HEADS, PROBE_HEAD, SEVERITY_CUTS, Floats, Head, Probe, base_digest, rubric_score
+from tropism.judge.probe import HEADS, PROBE_HEAD, SEVERITY_CUTS, Floats, Head, Probe, rubric_score
 from tropism.judge.references import References, build_references, reference_table
 from tropism.judge.reliability import Predictions, calibration_bins, reliability_rows
 from tropism.records.schema import Conversation

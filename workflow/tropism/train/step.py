@@ -55,7 +55,9 @@ def _is_json(text: str) -> bool:
 
 def claim_checkpoints(folder: Path, key: str) -> None:
     """Empty ``folder`` unless its checkpoints belong to the same training (``key``: settings, data, parent, code)."""
-    if folder.exists() and (not (folder / "key").is_file() or (folder / "key").read_text() != key):
+    if folder.exists():
+        if (folder / "key").is_file() and (folder / "key").read_text() == key:
+            return  # not written again: on a full disk that would lose it, and with it the checkpoints
         log.info("checkpoints in %s are of another training, starting anew", folder)
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
