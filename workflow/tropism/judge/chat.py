@@ -36,7 +36,11 @@ class EndpointJudge:
         self.config = config
         self.answers = answers
         self.launched = launched
-        limits: dict[str, Any] = {"concurrency": config.concurrency, "timeout_s": config.timeout_s, "retries": config.retries}
+        limits: dict[str, Any] = {
+            "concurrency": config.concurrency,
+            "timeout_s": config.timeout_s,
+            "retries": config.retries,
+        }
         self.server = (
             Server.from_environment(config.base_url, str(config.served), **limits)
             if launched is None
