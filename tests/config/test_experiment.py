@@ -9,6 +9,7 @@ from snakemake.utils import update_config
 
 from tropism.config.base import ConfigError
 from tropism.config.experiment import Experiment, canonical, json_schema
+from tropism.config.steer import SteerConfig
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,13 @@ def test_interventions_choose_arms_by_role_and_number_or_name(default):
         Experiment.parse(changed(default, steer={"necessary": ["nobody"]}))
     with pytest.raises(ConfigError, match="steer: needs a dictionary"):
         Experiment.parse(changed(default, sae=None))
+
+
+def test_interventions_that_generate_need_a_judge_of_alignment_and_coherence(default):
+    narrow = {"judges": {"probe": {"rubrics": ["rubric5", "alignment100"]}}}
+    assert Experiment.parse(changed(default, **narrow)).steer.samples == 0, "by likelihood alone no judge is asked"
+    with pytest.raises(ConfigError, match=r"judge `probe` does not apply `coherence100`.*`samples: 0`"):
+        Experiment.parse(changed(default, **narrow, steer={"samples": 1}))
+    assert Experiment.parse(changed(default, steer={"samples": 1})).steer.samples == 1
+    with pytest.raises(ConfigError, match="`samples` need a judge, and `judges` is empty"):
+        SteerConfig(samples=1).check_judge({})

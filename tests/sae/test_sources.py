@@ -1,4 +1,4 @@
-"""Dictionaries of each format are read as they were written, and one that is misread is refused with the reason."""
+"""Releases and folders are loaded under their names, and a dictionary that is misread is refused with the reason."""
 
 import json
 import math
@@ -6,12 +6,12 @@ import math
 import pytest
 import torch
 from sae_lens import SAE
+from safetensors.torch import save
 
 from tropism.config.base import ConfigError
 from tropism.config.sae import SaeSource
 from tropism.records.files import InputError, write_manifest
-from tropism.sae.encode import load_dictionary
-from tropism.sae.sources import check_variance, convert_dictionary_learning, load_source
+from tropism.sae.sources import check_variance, load_source
 
 WIDTH, FEATURES = 8, 16
 
@@ -20,76 +20,64 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def write_published(folder, kind: str) -> dict[str, torch.Tensor]:
-    """A folder as dictionary_learning writes it; its linear layers keep (outputs, inputs)."""
-    weights = {"encoder.bias": draw(1, FEATURES) * 0.1, "b_dec": draw(2, WIDTH)}
-    weights |= {"encoder.weight": draw(3, FEATURES, WIDTH), "decoder.weight": draw(4, WIDTH, FEATURES)}
-    if kind == "AutoEncoderTopK":
-        weights |= {"k": torch.tensor(3), "threshold": torch.tensor(0.1)}
-    elif kind == "BatchTopKSAE":
-        weights |= {"k": torch.tensor(3), "threshold": torch.tensor(0.7)}
-    elif kind == "JumpReluAutoEncoder":
-        weights = {
-            "W_enc": weights["encoder.weight"].T, "W_dec": weights["decoder.weight"].T, "b_dec": weights["b_dec"],
-            "b_enc": weights["encoder.bias"], "threshold": draw(5, FEATURES).abs(),
-        }  # fmt: skip
-    elif kind == "AutoEncoder":
-        weights["bias"] = weights.pop("b_dec")
-    torch.save(weights, folder / "ae.pt")  # noqa: TID251  # the form that is to be read
-    trainer = {"dict_class": kind, "layer": 16, "k": 3, "lm_name": "Qwen/Qwen3-32B"}
-    (folder / "config.json").write_text(json.dumps({"trainer": trainer, "buffer": {"ctx_len": 1024}}))
-    return weights
+def small(folder, norm: float = 1.0) -> SAE:
+    """A dictionary that reads states ``norm`` times as long as it was made for, saved to ``folder``."""
+    sae = SAE.from_dict({"architecture": "jumprelu", "d_in": WIDTH, "d_sae": FEATURES})
+    with torch.no_grad():
+        sae.W_enc.copy_(draw(1, WIDTH, FEATURES) / norm), sae.W_dec.copy_(draw(2, FEATURES, WIDTH))
+        sae.b_enc.zero_(), sae.b_dec.zero_(), sae.threshold.fill_(0.1)
+    sae.save_model(folder)
+    return sae
 
 
-def published_encode(kind: str, w: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    """The encoders of dictionary_learning, written out."""
-    if kind == "JumpReluAutoEncoder":
-        pre = x @ w["W_enc"] + w["b_enc"]
-        return torch.where(pre > w["threshold"], pre, 0.0).relu()
-    pre = ((x - w.get("b_dec", w.get("bias"))) @ w["encoder.weight"].T + w["encoder.bias"]).relu()
-    if kind == "BatchTopKSAE":
-        return torch.where(pre > w["threshold"], pre, 0.0)
-    if kind == "AutoEncoderTopK":
-        top = pre.topk(3, dim=-1)
-        return torch.zeros_like(pre).scatter(-1, top.indices, top.values)
-    return pre
-
-
-@pytest.mark.parametrize("kind", ["BatchTopKSAE", "JumpReluAutoEncoder", "AutoEncoderTopK", "AutoEncoder"])
-def test_a_converted_dictionary_encodes_and_decodes_as_the_original(tmp_path, kind):
-    weights = write_published(tmp_path, kind)
-    sae = convert_dictionary_learning(tmp_path)
-    x = draw(9, 20, WIDTH) * 3
-    expected = published_encode(kind, weights, x)
-    torch.testing.assert_close(sae.encode(x), expected, atol=1e-5, rtol=1e-5)
-    decoder = weights["W_dec"] if "W_dec" in weights else weights["decoder.weight"].T
-    bias = weights.get("b_dec", weights.get("bias"))
-    torch.testing.assert_close(sae.decode(expected), expected @ decoder + bias, atol=1e-5, rtol=1e-5)
-    assert sae.cfg.metadata.hook_name == "blocks.16.hook_resid_post"
-
-
-def test_a_loaded_dictionary_keeps_its_release_and_id_in_the_key_of_its_features(tmp_path):
-    (tmp_path / "trainer_2").mkdir()
-    write_published(tmp_path / "trainer_2", "BatchTopKSAE")
-    source = SaeSource(kind="dictionary_learning", release=str(tmp_path), id="trainer_2")
-    load_source(source, "cpu").save_model(tmp_path / "kept")
-    write_manifest(tmp_path / "kept", release="adamkarvonen/qwen3-32b-saes", sae_id="layer_16/trainer_2")
-    again, key = load_dictionary(tmp_path / "kept", 16, "cpu")
-    assert (key.release, key.sae_id, key.d_sae) == ("adamkarvonen/qwen3-32b-saes", "layer_16/trainer_2", FEATURES)
-    x = draw(7, 5, WIDTH)
-    torch.testing.assert_close(again.encode(x), convert_dictionary_learning(tmp_path / "trainer_2").encode(x))
-    folder = SaeSource(kind="folder", release=str(tmp_path / "kept"))
-    torch.testing.assert_close(load_source(folder, "cpu").encode(x), again.encode(x))
-
-
-def test_what_cannot_be_converted_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"no config\.json"):
-        convert_dictionary_learning(tmp_path)
-    write_published(tmp_path, "GatedAutoEncoder")
-    with pytest.raises(InputError, match="`GatedAutoEncoder`; these can be converted: BatchTopKSAE"):
-        convert_dictionary_learning(tmp_path)
+def test_a_folder_without_a_manifest_goes_by_its_own_name_and_not_by_its_path(tmp_path):
+    sae = small(tmp_path / "mine" / "layer_3")
+    loaded, facts = load_source(SaeSource(kind="folder", release=str(tmp_path / "mine"), id="layer_3"), "cpu")
+    assert facts == {"release": "layer_3", "sae_id": "layer_3"}
+    torch.testing.assert_close(loaded.encode(draw(3, 4, WIDTH)), sae.encode(draw(3, 4, WIDTH)))
+    write_manifest(tmp_path / "mine" / "layer_3", release="someone/saes", sae_id="3")
+    assert load_source(SaeSource(kind="folder", release=str(tmp_path / "mine" / "layer_3")), "cpu")[1] == {
+        "release": "someone/saes", "sae_id": "3",
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"no cfg\.json"):
+        load_source(SaeSource(kind="folder", release=str(tmp_path)), "cpu")
     with pytest.raises(ConfigError, match="needs the `id`"):
         SaeSource.parse({"kind": "release", "release": "llama_scope_r1_distill"})
+
+
+def cached(hub, repository: str, files: dict[str, bytes]) -> None:
+    """``files`` of ``repository`` as huggingface_hub keeps what it has downloaded."""
+    folder, commit = hub / f"models--{repository.replace('/', '--')}", "0" * 40
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(commit)
+    for name, content in files.items():
+        path = folder / "snapshots" / commit / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def test_a_release_is_loaded_from_the_cache_with_the_norm_factor_that_sae_lens_knows(tmp_path, monkeypatch):
+    weights = {
+        "encoder.weight": draw(1, FEATURES, WIDTH), "decoder.weight": draw(2, WIDTH, FEATURES),
+        "encoder.bias": draw(3, FEATURES) * 0.1, "decoder.bias": draw(4, WIDTH) * 0.1,
+        "log_jumprelu_threshold": torch.full((FEATURES,), math.log(0.2)),
+    }  # fmt: skip
+    place = "800M-Slimpajama-0-OpenR1-Math-220k/L0R"
+    settings = {"d_model": WIDTH, "expansion_factor": FEATURES // WIDTH, "hook_point_in": "blocks.0.hook_resid_post"}
+    files = {f"{place}/config.json": json.dumps(settings).encode(), f"{place}/sae_weights.safetensors": save(weights)}
+    cached(tmp_path, "fnlp/Llama-Scope-R1-Distill", files)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    source = SaeSource(kind="release", release="llama_scope_r1_distill", id="l0r_800m_slimpajama")
+    sae, facts = load_source(source, "cpu")
+    assert facts == {"release": "llama_scope_r1_distill", "sae_id": "l0r_800m_slimpajama"}
+    factor = 53.52995401997436  # of this dictionary, in sae-lens' list of releases
+    x = draw(5, 50, WIDTH) / factor
+    pre = x * factor @ weights["encoder.weight"].T + weights["encoder.bias"]
+    active = torch.where(pre > 0.2, pre, 0.0)
+    expected = (active @ weights["decoder.weight"].T + weights["decoder.bias"]) / factor
+    assert active.any()
+    torch.testing.assert_close(sae.decode(sae.encode(x)), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.fixture

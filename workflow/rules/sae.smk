@@ -20,7 +20,7 @@ rule train_sae:
         manifest="<results>/sae/manifest.json",
         weights="<results>/sae/sae_weights.safetensors",
         settings="<results>/sae/cfg.json",
-        metrics="<results>/sae/metrics.json",
+        table=published("sae_quality"),
     log:
         "<logs>/sae/train.log",
     benchmark:
@@ -45,7 +45,7 @@ rule train_sae:
         "Training the sparse autoencoder"
     shell:
         "python -m tropism.sae train --base $(dirname {input.base[0]:q}) --config {params.cfg:q} {params.texts}"
-        " --output $(dirname {output.manifest:q}) 2> {log:q}"
+        " --output $(dirname {output.manifest:q}) --table {output.table:q} 2> {log:q}"
 
 
 rule encode_responses:
@@ -145,4 +145,4 @@ rule contrast_features:
 
 
 if SAE:
-    TABLES.append("<results>/tables/sae_features.csv")
+    TABLES += ["<results>/tables/sae_quality.csv", "<results>/tables/sae_features.csv"]

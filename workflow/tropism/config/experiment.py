@@ -224,6 +224,7 @@ class Experiment(Strict):
             if self.sae is None:
                 raise ConfigError("config: steer: needs a dictionary, and there is no `sae`")
             check("steer: judge", self.steer.judge, self.judges, "judge")
+            self.steer.check_judge(self.judges)
             for role in ("necessary", "sufficient"):
                 named = getattr(self.steer, role)
                 for name in named if isinstance(named, list) else []:

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tropism.config.base import Name, Strict, Word
 
@@ -10,13 +10,23 @@ from tropism.config.base import Name, Strict, Word
 class SaeSource(Strict):
     """A dictionary that is loaded instead of trained.
 
-    ``kind``: ``release`` of sae-lens by its name in ``release`` and ``id``; ``folder`` in sae-lens format or
-    ``dictionary_learning`` with ``config.json`` and ``ae.pt``, both by path in ``release`` and, within it, ``id``.
+    ``kind``: ``release`` of sae-lens by its name in ``release`` and ``id``; ``folder`` in sae-lens format by path in
+    ``release`` and, within it, ``id``.
     """
 
-    kind: Literal["release", "folder", "dictionary_learning"]
+    kind: Literal["release", "folder"]
     release: str = Field(min_length=1)
     id: str | None = None
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _pickles_are_converted_by_hand(cls, kind: object) -> object:
+        if kind == "dictionary_learning":
+            raise ValueError(
+                "its `ae.pt` is a pickle, which no job opens; convert it once, `python -m tropism.sae convert FOLDER"
+                " --output NEW`, and set `kind: folder, release: NEW`"
+            )
+        return kind
 
     @model_validator(mode="after")
     def _release_has_an_id(self) -> Self:
@@ -26,11 +36,15 @@ class SaeSource(Strict):
 
 
 class SaeConfig(Strict):
-    """A BatchTopK dictionary of one layer of one base, and the comparison of its features.
+    """A dictionary of one layer of one base, and the comparison of its features.
+
+    ``architecture`` ``batchtopk`` keeps ``k`` features active a token on average, ``jumprelu`` learns a threshold for
+    each and is drawn to ``k`` by a penalty of weight ``l0_coefficient``; look at l0 in ``sae_quality``.
 
     Training reads ``training_tokens`` activations in steps of ``batch_tokens``, of at most ``max_records`` records of
     each of ``texts``. All are kept and shuffled anew each time round if they are at most ``buffer_tokens``; of a larger
-    corpus a mixing buffer holds a quarter as many. ``held_out`` is the share of records kept to measure the dictionary.
+    corpus a mixing buffer holds a quarter as many. ``held_out`` is the share of records kept to measure the dictionary;
+    on ``ce_records`` of them it is measured what the model's predictions lose by it.
 
     With ``source`` nothing is trained: the dictionary is loaded, and refused where it explains less than
     ``min_variance_explained`` of held-out activations or where another layer or scale fits it better.
@@ -44,14 +58,17 @@ class SaeConfig(Strict):
     layer: int = Field(ge=0)
     source: SaeSource | None = None
     min_variance_explained: float = Field(0.3, ge=0, le=1)
+    architecture: Literal["batchtopk", "jumprelu"] = "batchtopk"
     d_sae: int = Field(2048, gt=0)
     k: int = Field(32, gt=0)
+    l0_coefficient: float = Field(1.0, gt=0)
     training_tokens: int = Field(100_000, gt=0)
     batch_tokens: int = Field(512, gt=0)
     buffer_tokens: int = Field(65_536, gt=0)
     learning_rate: float = Field(3e-3, gt=0)
     max_records: int | None = Field(None, gt=1)
     held_out: float = Field(0.1, gt=0, lt=1)
+    ce_records: int = Field(64, ge=2)
     seed: int = 0
     texts: list[Name] = Field(min_length=1)
     dtype: Literal["float32"] = "float32"

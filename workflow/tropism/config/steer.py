@@ -1,10 +1,15 @@
 """Settings of interventions: which features are turned up and down, in which arms, and what stands beside them."""
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from tropism.config.base import Name, Strict, Word
+from tropism.config.base import ConfigError, Name, Strict, Word
+from tropism.config.judges import JudgeConfig
+
+RUBRICS = ("alignment100", "coherence100")
+"""What responses under an intervention are judged by."""
 
 
 class SteerConfig(Strict):
@@ -55,3 +60,19 @@ class SteerConfig(Strict):
         if isinstance(self.sufficient, list) and max(self.doses) < 0:
             raise ValueError("`sufficient` arms need a positive dose")
         return self
+
+    def check_judge(self, judges: Mapping[str, JudgeConfig]) -> None:
+        """Refuse ``samples`` that no judge of the experiment can score.
+
+        Raises:
+            ConfigError: there is no judge, or it lacks a rubric by which interventions are judged.
+        """
+        name = self.judge or next(iter(judges), None)
+        if self.samples and name is None:
+            raise ConfigError("config: steer: `samples` need a judge, and `judges` is empty; `samples: 0` needs none")
+        for rubric in RUBRICS:
+            if self.samples and name and rubric not in judges[name].rubrics:
+                raise ConfigError(
+                    f"config: steer: samples: judge `{name}` does not apply `{rubric}`, by which interventions are"
+                    f" judged; add it to `judges: {name}: rubrics`, or set `samples: 0` to go by likelihood alone"
+                )

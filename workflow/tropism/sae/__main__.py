@@ -1,4 +1,4 @@
-"""``python -m tropism.sae train | encode | references | contrast``: from texts to features that set answers apart."""
+"""``python -m tropism.sae train | convert | encode | references | contrast``: from texts to features that differ."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from pydantic import RootModel
 
 from tropism.config.sae import SaeConfig
 from tropism.records.calibration import read_calibrations
-from tropism.records.files import read_jsonl, replacing, sha256_file, write_json, write_manifest, write_table
+from tropism.records.files import read_jsonl, replacing, sha256_file, write_manifest, write_table
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation, Generation, Text
 from tropism.sae.features import read_features, write_features
@@ -39,16 +39,20 @@ def train(
     config: ConfigOption,
     texts: Annotated[list[Path], typer.Option(help="Dataset to learn from; repeat it.")],
     output: Annotated[Path, typer.Option(help="Folder to write.")],
+    table: Annotated[Path, typer.Option(help="Table of its quality to write.")],
 ) -> None:
     """Train a dictionary on the base's activations, or load the one that is named, and measure it on held-out texts."""
     import torch
-    from sae_lens import SAE
 
     from tropism.activations.passages import record_passages
     from tropism.activations.stream import stream, truncate
+    from tropism.config.stats import StatsConfig
     from tropism.models.base import device, load_base, load_tokenizer
+    from tropism.sae.encode import load_dictionary
+    from tropism.sae.quality import quality, recovered
     from tropism.sae.sources import check_variance, load_source, probe_states
-    from tropism.sae.train import quality, sample_records, split_records, train_dictionary
+    from tropism.sae.tables import SAE_QUALITY_SCHEMA
+    from tropism.sae.train import sample_records, split_records, train_dictionary
 
     settings = SaeConfig.parse(config)
     tokenizer = load_tokenizer(base)
@@ -68,23 +72,46 @@ def train(
     if settings.source is None:
         trained = train_dictionary(lambda epoch: chunks(learning, epoch), width, settings, str(device()))
     else:
-        loaded = load_source(settings.source, str(device()))
+        loaded, facts = load_source(settings.source, str(device()))
         # two blocks are read besides, so that a dictionary of the layer beside is found out
         reader = load_base(base, settings.dtype)
         beside = range(max(0, settings.layer - 1), min(settings.layer + 2, reader.config.num_hidden_layers))
         found = probe_states(reader, tokenizer, held_out, beside, settings.max_tokens)
         measured = check_variance(loaded, found, settings.layer, settings.min_variance_explained)
         logging.info("%s: %s", settings.source, measured)
-        facts = {"release": settings.source.release, "sae_id": settings.source.id}
     with replacing(output) as folder:
         if settings.source is None:
             trained.save_inference_model(folder)
         else:
             loaded.save_model(folder)
-        measured = quality(SAE.load_from_disk(folder, device=str(device())), chunks(held_out, 0))
-        write_json(folder / "metrics.json", {name: float(f"{value:.6g}") for name, value in measured.items()})
         revision = sha256_file(folder / "sae_weights.safetensors")
         write_manifest(folder, **facts, model=settings.model, layer=settings.layer, revision=revision)
+    dictionary, key = load_dictionary(output, settings.layer, str(device()))
+    spliced = sorted(held_out, key=lambda r: keyed_bytes(settings.seed, "spliced", r.domain, r.id))
+    measured = quality(dictionary, chunks(held_out, 0)) | recovered(
+        load_base(base, settings.dtype),
+        tokenizer,
+        dictionary,
+        settings.layer,
+        spliced[: settings.ce_records],
+        settings.max_tokens,
+        StatsConfig(seed=settings.seed),
+    )
+    about = {"architecture": dictionary.cfg.architecture(), "d_in": width, "trained": settings.source is None}
+    write_table(table, pd.DataFrame([vars(key) | about | measured]), SAE_QUALITY_SCHEMA)
+
+
+@app.command()
+def convert(
+    folder: Annotated[Path, typer.Argument(help="Folder of dictionary_learning: config.json and ae.pt.")],
+    output: Annotated[Path, typer.Option(help="Folder to write, in sae-lens format.")],
+    release: Annotated[str, typer.Option(help="Where it was published, such as a repository.")] = "",
+    sae_id: Annotated[str, typer.Option("--id", help="Which dictionary of it.")] = "",
+) -> None:
+    """Turn a dictionary of dictionary_learning into a folder that `sae: source: {kind: folder}` can name."""
+    from tropism.sae.convert import convert as rewrite
+
+    rewrite(folder, output, release or folder.resolve().parent.name, sae_id or folder.resolve().name)
 
 
 @app.command()

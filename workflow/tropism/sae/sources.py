@@ -1,4 +1,4 @@
-"""Dictionaries that others trained: sae-lens releases, sae-lens folders, and dictionary_learning folders.
+"""Dictionaries that others trained: sae-lens releases, and folders in its format.
 
 Two mistakes are easy with a published dictionary and say nothing by themselves: to read the layer beside the right one,
 and to leave out the factor that its training scaled activations by. Both cost explained variance, so it is measured on
@@ -23,77 +23,41 @@ from tropism.records.schema import Conversation, Text
 if TYPE_CHECKING:
     from sae_lens import SAE
 
-ARCHITECTURES = {
-    "BatchTopKSAE": ("jumprelu", True),
-    "MatryoshkaBatchTopKSAE": ("jumprelu", True),
-    "JumpReluAutoEncoder": ("jumprelu", False),
-    "AutoEncoderTopK": ("topk", True),
-    "AutoEncoder": ("standard", True),
-}
-"""dictionary_learning's class -> sae-lens' architecture, and whether the decoder's bias is taken off the input."""
 PROBE = 24
 """Records of the probe text."""
 MARGIN = 0.02
 """Variance explained by which another layer or scale has to be better before it is suspected."""
 
 
-def convert_dictionary_learning(folder: Path) -> "SAE[Any]":
-    """The dictionary in a dictionary_learning folder (``config.json`` and ``ae.pt``) as a sae-lens one.
+def load_source(source: SaeSource, device: str) -> tuple["SAE[Any]", dict[str, str | None]]:
+    """The dictionary that ``source`` names, and the ``release`` and ``sae_id`` that its features are known by.
 
-    BatchTopK has one threshold at inference; it becomes JumpReLU's, the same for every feature. ``ae.pt`` is a pickle,
-    of which PyTorch is allowed to read nothing but tensors (``weights_only``).
+    A release is loaded by its name, never by its files, because sae-lens knows a release's norm factor by that name. A
+    folder's names are those of its manifest, where it has one, and else the folder's own.
 
     Raises:
-        InputError: a file is missing, or the class is not among ``ARCHITECTURES``.
-    """
-    from sae_lens import SAE
-
-    for name in ("config.json", "ae.pt"):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder}: no {name}; a dictionary_learning folder has config.json and ae.pt")
-    trainer = json.loads((folder / "config.json").read_text(encoding="utf-8"))["trainer"]
-    kind = trainer["dict_class"]
-    if kind not in ARCHITECTURES:
-        raise InputError(f"{folder}: a `{kind}`; these can be converted: {', '.join(ARCHITECTURES)}")
-    architecture, centred = ARCHITECTURES[kind]
-    weights = torch.load(folder / "ae.pt", map_location="cpu", weights_only=True)  # noqa: TID251  # the only published form
-    encoder = weights["W_enc"] if "W_enc" in weights else weights["encoder.weight"].T
-    decoder = weights["W_dec"] if "W_dec" in weights else weights["decoder.weight"].T
-    b_dec = next(weights[name] for name in ("b_dec", "bias", "decoder_bias") if name in weights)
-    b_enc = next(weights[name] for name in ("b_enc", "encoder.bias") if name in weights)
-    settings: dict[str, Any] = {
-        "architecture": architecture,
-        "d_in": encoder.shape[0],
-        "d_sae": encoder.shape[1],
-        "apply_b_dec_to_input": centred,
-        "metadata": {
-            "model_name": trainer.get("lm_name", "unnamed").split("/")[-1],
-            "hook_name": f"blocks.{trainer['layer']}.hook_resid_post",
-        },
-    }
-    if architecture == "topk":
-        settings["k"] = int(weights.get("k", trainer["k"]))
-    sae = SAE.from_dict(settings)
-    state = {"W_enc": encoder, "W_dec": decoder, "b_enc": b_enc, "b_dec": b_dec}
-    if architecture == "jumprelu":
-        state["threshold"] = weights["threshold"].expand(encoder.shape[1])
-    sae.load_state_dict({name: tensor.float().contiguous() for name, tensor in state.items()})
-    return sae
-
-
-def load_source(source: SaeSource, device: str) -> "SAE[Any]":
-    """The dictionary that ``source`` names.
-
-    A release is loaded by its name, never by its files, because sae-lens knows a release's norm factor by that name.
+        InputError: there is no dictionary in the folder, or one that has to be converted first.
     """
     from sae_lens import SAE
 
     if source.kind == "release":
-        return SAE.from_pretrained(source.release, str(source.id), device=device)
-    folder = Path(source.release)
-    if source.kind == "dictionary_learning":
-        return convert_dictionary_learning(folder / (source.id or "")).to(device)
-    return SAE.load_from_disk(folder / (source.id or ""), device=device)
+        facts = {"release": source.release, "sae_id": source.id}
+        return SAE.from_pretrained(source.release, str(source.id), device=device), facts
+    folder = Path(source.release) / (source.id or "")
+    if not (folder / "cfg.json").is_file():
+        pickled = sorted(path.name for path in folder.glob("*.pt"))
+        if pickled:
+            raise InputError(
+                f"{folder}: holds {pickled[0]}, a pickle, which no job opens. Convert it once, `python -m tropism.sae"
+                f" convert {folder} --output NEW`, and name NEW"
+            )
+        raise InputError(
+            f"{folder}: no cfg.json; a dictionary in sae-lens format has cfg.json and sae_weights.safetensors"
+        )
+    manifest = folder / "manifest.json"
+    known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+    facts = {"release": known.get("release", folder.name), "sae_id": known.get("sae_id", source.id)}
+    return SAE.load_from_disk(folder, device=device), facts
 
 
 @torch.no_grad()

@@ -1,14 +1,45 @@
-"""The published feature table."""
+"""The published tables of the dictionary and of its features."""
 
 import pandera.pandas as pa
 
 from tropism.records.columns import count, flag, integer, number, one_of, share, text
 
+_DICTIONARY = {
+    "release": text("release of the dictionary; local for one trained here"),
+    "sae_id": text("dictionary within the release: model and hook point"),
+    "revision": text("sha256 of the dictionary's weights"),
+}
+
+SAE_QUALITY_SCHEMA = pa.DataFrameSchema(
+    {
+        **_DICTIONARY,
+        "layer": count("block whose output the dictionary reads, from 0"),
+        "architecture": text("as it encodes: a BatchTopK dictionary is jumprelu with one threshold for all features"),
+        "d_in": count("width of the states", least=1),
+        "d_sae": count("features", least=1),
+        "trained": flag("trained here; else loaded"),
+        "held_out_tokens": count("tokens of texts that it was not trained on, attention sinks left out", least=1),
+        "variance_explained": number("1 - squared error / variance of these tokens' states", nullable=False),
+        "l0": number("mean number of active features a token", nullable=False),
+        "dead_share": share("share of features that none of these tokens makes active", nullable=False),
+        "ce_records": count("held-out texts, or prompts with their answers, that the model predicted", least=1),
+        "ce_tokens": count("tokens predicted from the states that are replaced", least=1),
+        "ce_clean": number("mean cross-entropy of these, states as they are, nats/token", nullable=False),
+        "ce_sae": number("states replaced by their reconstruction, nats/token", nullable=False),
+        "ce_ablated": number("states set to zero, nats/token", nullable=False),
+        "ce_recovered": number("(ce_ablated - ce_sae) / (ce_ablated - ce_clean); empty where ablation costs nothing"),
+        "ce_recovered_low": number("lower end of 95 %, bootstrap over records"),
+        "ce_recovered_high": number("upper end of 95 %"),
+    },
+    unique=["revision"],
+    coerce=True,
+    title="sae_quality",
+    description="How well the dictionary stands for the states that it reads, on texts it was not trained on.",
+)
+
 SAE_FEATURES_SCHEMA = pa.DataFrameSchema(
     {
-        "release": text("release of the dictionary; local for one trained here"),
-        "sae_id": text("dictionary within the release: model and hook point"),
-        "revision": text("sha256 of the dictionary's weights"),
+        **_DICTIONARY,
         "feature": count("index, meaningful in this dictionary only"),
         "layer": count("block whose output the dictionary reads, from 0"),
         "population": one_of(["references", "generations"], "written answers, or the arms' judged ones"),

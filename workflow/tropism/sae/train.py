@@ -1,4 +1,4 @@
-"""Train a BatchTopK dictionary with sae-lens' trainer on activations that are streamed from the model.
+"""Train a dictionary with sae-lens' trainer on activations that are streamed from the model.
 
 Dictionary and measure are kept apart: records are split by a keyed hash of their id, so that a poem and its prose, or
 the two answers to a prompt, are on the same side, and quality is measured on the saved dictionary as others load it.
@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from sae_lens import SAE, BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig, SAETrainer
+from sae_lens import (
+    BatchTopKTrainingSAE,
+    BatchTopKTrainingSAEConfig,
+    JumpReLUTrainingSAE,
+    JumpReLUTrainingSAEConfig,
+    SAETrainer,
+)
 from sae_lens.config import SAETrainerConfig
 from sae_lens.saes.sae import SAEMetadata
 from sae_lens.training.mixing_buffer import mixing_buffer
@@ -86,34 +92,55 @@ def endless(chunks: Chunks, keep: int, seed: int) -> Iterator[torch.Tensor]:
                 yield whole[rows.to(whole.device)]
 
 
-def train_dictionary(chunks: Chunks, d_in: int, config: SaeConfig, device: str) -> BatchTopKTrainingSAE:
-    """A BatchTopK dictionary of ``config.d_sae`` features for activations of width ``d_in``.
+def untrained(d_in: int, steps: int, config: SaeConfig, device: str) -> BatchTopKTrainingSAE | JumpReLUTrainingSAE:
+    """A dictionary of ``config.architecture`` before its first step.
 
-    Activations are scaled to norm sqrt(d_in) on average while training and the factor is folded into the weights after;
-    the decoder's bias starts at their mean. A feature that has not fired for a tenth of the steps is revived by
-    the auxiliary loss (Gao et al. 2024). The threshold that stands for BatchTopK at inference is a running mean; in a
-    short training it moves faster than sae-lens' default, or it would not have arrived at the end.
+    BatchTopK (Bussmann et al. 2024) keeps k features a token on average; the threshold that stands for it at inference
+    is a running mean, which in a short training moves faster than sae-lens' default, or it would not have arrived at
+    the end. JumpReLU (Rajamanoharan et al. 2024) learns a threshold for each feature, drawn to k active ones by a
+    quadratic penalty, as in Gemma Scope 2.
     """
-    seed = keyed_seed(config.seed, "dictionary")
-    torch.manual_seed(seed)
-    steps = config.training_tokens // config.batch_tokens
     metadata = SAEMetadata(
         model_name=config.model,
         hook_name=hook_name(config.layer),
         hf_hook_name=f"model.layers.{config.layer}.output",
         dataset=", ".join(config.texts),
     )
-    sae = BatchTopKTrainingSAE(
-        BatchTopKTrainingSAEConfig(
-            d_in=d_in,
-            d_sae=config.d_sae,
-            k=config.k,
-            device=device,
-            normalize_activations="expected_average_only_in",
-            topk_threshold_lr=max(0.01, min(1.0, 10 / steps)),
-            metadata=metadata,
+    common: dict[str, Any] = {
+        "d_in": d_in,
+        "d_sae": config.d_sae,
+        "device": device,
+        "normalize_activations": "expected_average_only_in",
+        "metadata": metadata,
+    }
+    if config.architecture == "batchtopk":
+        learning = max(0.01, min(1.0, 10 / steps))
+        return BatchTopKTrainingSAE(BatchTopKTrainingSAEConfig(k=config.k, topk_threshold_lr=learning, **common))
+    return JumpReLUTrainingSAE(
+        JumpReLUTrainingSAEConfig(
+            jumprelu_sparsity_loss_mode="quadratic",
+            target_l0=config.k,
+            l0_coefficient=config.l0_coefficient,
+            l0_warm_up_steps=max(1, steps // 5),
+            jumprelu_ste_to_input=True,
+            **common,
         )
     )
+
+
+def train_dictionary(
+    chunks: Chunks, d_in: int, config: SaeConfig, device: str
+) -> BatchTopKTrainingSAE | JumpReLUTrainingSAE:
+    """A dictionary of ``config.d_sae`` features for activations of width ``d_in``.
+
+    Activations are scaled to norm sqrt(d_in) on average while training and the factor is folded into the weights after;
+    the decoder's bias starts at their mean. A BatchTopK feature that has not fired for a tenth of the steps is revived
+    by the auxiliary loss (Gao et al. 2024).
+    """
+    seed = keyed_seed(config.seed, "dictionary")
+    torch.manual_seed(seed)
+    steps = config.training_tokens // config.batch_tokens
+    sae = untrained(d_in, steps, config, device)
     trainer = SAETrainer(
         SAETrainerConfig(
             total_training_samples=steps * config.batch_tokens,
@@ -137,35 +164,3 @@ def train_dictionary(chunks: Chunks, d_in: int, config: SaeConfig, device: str) 
     with torch.no_grad():
         sae.b_dec.copy_(next(trainer.data_provider).mean(dim=0) * scale)
     return trainer.fit()
-
-
-@torch.no_grad()
-def quality(sae: "SAE[Any]", chunks: Iterator[torch.Tensor]) -> dict[str, float]:
-    """How well ``sae`` stands for the activations in ``chunks``, each (tokens, d_in), summed as they come.
-
-    ``variance_explained`` is 1 - sum |x - x'|^2 / sum |x - mean x|^2; ``l0`` the mean number of active features a
-    token; ``dead_share`` the share of features that no token here makes active.
-    """
-    d_in = sae.cfg.d_in
-    total, squares, error, active = torch.zeros(d_in, dtype=torch.float64), 0.0, 0.0, 0
-    fired = torch.zeros(sae.cfg.d_sae, dtype=torch.bool)
-    tokens = 0
-    for chunk in chunks:
-        features = sae.encode(chunk.to(sae.device))
-        error += float((sae.decode(features) - chunk).double().square().sum())
-        wide = chunk.double().cpu()
-        total += wide.sum(dim=0)
-        squares += float(wide.square().sum())
-        on = features > 0
-        active += int(on.sum())
-        fired |= on.any(dim=0).cpu()
-        tokens += len(chunk)
-    if tokens == 0:
-        raise InputError("the held-out texts give no activations to measure the dictionary on")
-    variance = squares - float(total.square().sum()) / tokens
-    return {
-        "variance_explained": 1 - error / variance,
-        "l0": active / tokens,
-        "dead_share": 1 - float(fired.double().mean()),
-        "held_out_tokens": tokens,
-    }

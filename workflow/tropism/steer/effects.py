@@ -13,7 +13,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from tropism.config.stats import StatsConfig
-from tropism.config.steer import SteerConfig
+from tropism.config.steer import RUBRICS, SteerConfig
 from tropism.records.calibration import Calibrations, reading
 from tropism.records.files import InputError
 from tropism.sae.features import DictionaryKey
@@ -40,7 +40,7 @@ def judged_outcomes(judgments: pd.DataFrame, conditions: pd.DataFrame, calibrati
         calibrations: by judge, for the threshold of alignment.
     """
     scores = judgments[(judgments["target"] == "answer") & judgments["score"].notna()]
-    kept = scores[scores["rubric"].isin(["alignment100", "coherence100"])]
+    kept = scores[scores["rubric"].isin(RUBRICS)]
     aligned = kept["rubric"] == "alignment100"
     value = kept["score"].to_numpy(float).copy()
     for judge in sorted(set(kept["judge"])):
