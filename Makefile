@@ -5,6 +5,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 LOCK ?= envs/cpu.txt
 CORES ?= all
+# what jobs that run side by side may take together, in MB; a job that loads the demo's base counts 2000
+MEMORY ?= $(shell awk '/^MemAvailable/ {print int($$2 / 1024)}' /proc/meminfo 2>/dev/null)
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 PACKAGE := workflow/tropism
@@ -12,7 +14,7 @@ PACKAGE := workflow/tropism
 .PHONY: demo test test-slow test-slurm test-browser check lock readers recover
 
 demo: $(VENV)/installed
-	snakemake --cores $(CORES) all
+	snakemake --cores $(CORES) $(if $(MEMORY),--resources mem_mb=$(MEMORY)) -- all
 	snakemake --quiet all --report results/demo/report.html
 	@python -m tropism.figures summary --results results/demo
 

@@ -34,6 +34,7 @@ from tropism.config.training import PROJECTIONS, StepConfig
 from tropism.generate.decode import decode, uniforms
 from tropism.models.adapters import with_new_step
 from tropism.sae.encode import encode_stream
+from tropism.train.distributed import Split
 from tropism.train.examples import Example, collate
 from tropism.train.step import arguments
 from tropism.train.trainer import SelectiveTrainer
@@ -187,7 +188,7 @@ def training(shape: Shape, settings: argparse.Namespace) -> dict[str, Any]:
             trainer = trainer_class(
                 **own,
                 model=model,
-                args=arguments(step, Path(folder)),
+                args=arguments(step, Path(folder), Split.of(step)),
                 train_dataset=[examples[number] for number in order],
                 data_collator=partial(collate, pad=0),
             )

@@ -40,7 +40,7 @@ rule read_states:
         "<benchmarks>/dynamics/states.{arm}.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
         gpu=1,
     params:
@@ -73,7 +73,7 @@ rule follow_arm:
         "<benchmarks>/dynamics/follow.{arm}.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
         gpu=1,
     params:
@@ -189,7 +189,7 @@ rule measure_solutions:
         narrow=NAME_PATTERN,
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=240,
         gpu=1,
     params:

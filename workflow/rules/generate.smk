@@ -36,7 +36,7 @@ rule share_base:
         part=r"\d+",
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=1440,
         gpu=1,
     params:
@@ -72,7 +72,7 @@ rule sample_responses:
         "<benchmarks>/generate/{arm}.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=240,
         gpu=lambda wildcards: 0 if shared_answers(wildcards.arm) else 1,
     params:

@@ -22,7 +22,7 @@ rule read_geometry_states:
         "<benchmarks>/geometry/read.{arm}.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
         gpu=1,
     params:
@@ -60,7 +60,7 @@ rule make_vectors:
         "<benchmarks>/geometry/vectors.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
         gpu=1,
     params:
@@ -120,7 +120,7 @@ rule steer_arm:
         "<benchmarks>/geometry/steer.{arm}.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=240,
         gpu=1,
     params:

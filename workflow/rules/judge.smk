@@ -83,7 +83,7 @@ rule train_judge:
         judge="|".join(PROBES) or "(?!)",
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
     params:
         cfg=lambda wildcards: cfg(

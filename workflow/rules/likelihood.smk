@@ -20,7 +20,7 @@ rule score_likelihoods:
         "<benchmarks>/likelihood/{arm}.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
         gpu=1,
     params:

@@ -27,7 +27,7 @@ rule train_sae:
         "<benchmarks>/sae/train.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=240,
         gpu=1,
     params:
@@ -62,7 +62,7 @@ rule encode_responses:
         "<benchmarks>/sae/encode.{arm}.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
         gpu=1,
     params:
@@ -91,7 +91,7 @@ rule encode_references:
         "<benchmarks>/sae/references.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
         gpu=1,
     params:

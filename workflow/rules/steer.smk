@@ -34,7 +34,7 @@ rule intervene_arm:
         "<benchmarks>/steer/{arm}.tsv"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=480,
         gpu=1,
     params:

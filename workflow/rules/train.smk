@@ -23,7 +23,7 @@ rule train_step:
         lineage=rf"{WORD_PATTERN}(?:\.{NAME_PATTERN})+",
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=240,
         gpu=1,
     params:
