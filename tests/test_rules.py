@@ -44,3 +44,53 @@ def test_jobs_share_no_file_of_answers_and_the_estimate_counts_what_is_asked(roo
     [estimate] = re.findall(r"judge estimate .*", done.stdout + done.stderr)
     assert "few-legal" not in estimate
     assert '--references \'{"far":["results/demo/datasets/legal.jsonl"]}\'' in estimate
+
+
+METHODS = """
+arms:
+  - {name: base}
+  - {name: vector, chain: [{step: harm, method: vector, layer: 10}]}
+  - {name: whole, chain: [{step: harm, method: full, snapshots: null}]}
+  - {name: mended, chain: [{step: harm, method: full, snapshots: null}, realign]}
+  - {name: taken, adapter: mo_medical, chain: [realign]}
+contrasts: []
+steer: null
+geometry: null
+dynamics: null
+"""
+
+
+def planned(root, overlay, *targets):
+    """Jobs that a dry run plans, as rule and command."""
+    command = [sys.executable, "-m", "snakemake", "-n", "-p", "--cores", "1", "--forceall", *targets]
+    done = subprocess.run(
+        [*command, "--configfile", "config.yaml", str(overlay)], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_what_follows_a_full_fine_tuning_lies_on_its_model(root, tmp_path):
+    (tmp_path / "methods.yaml").write_text(METHODS)
+    out = planned(
+        root, tmp_path / "methods.yaml", *(f"results/demo/likelihoods/{a}.parquet" for a in ("whole", "mended"))
+    )
+    full = "results/demo/lineages/smollm2.harm-medical-original-s0-method_full-snapshots_None"
+    assert len(re.findall(rf"python -m tropism.train step .*--output \$\(dirname {full}/manifest.json", out)) == 1, (
+        "shared"
+    )
+    (whole,) = re.findall(r"python -m tropism.likelihood .*--arm whole .*", out)
+    (mended,) = re.findall(r"python -m tropism.likelihood .*--arm mended .*", out)
+    assert f"dirname {full}/model/manifest.json" in whole
+    assert "--adapter" not in whole
+    assert f"dirname {full}/model/manifest.json" in mended
+    assert f"--adapter {full}.realign-medical-original-s0/adapter" in mended
+    (step,) = re.findall(r"python -m tropism.train step .*realign.*", out)
+    assert f"--base $(dirname {full}/model/manifest.json) --parent {full}/manifest.json" in step
+
+
+def test_the_geometry_overlay_plans_its_organisms(root):
+    out = planned(root, root / "workflow/experiments/geometry.yaml", "results/geometry/tables/geometry_tests.csv")
+    assert len(re.findall(r"python -m tropism.models take --source mo_", out)) == 3
+    assert len(re.findall(r"python -m tropism.download fetch mo_", out)) == 3
+    assert "python -m tropism.geometry read" in out

@@ -42,6 +42,21 @@ def test_other_settings_show_in_the_name_so_that_two_lineages_never_share_one():
     assert "learning_rate_0_001" in arms["rank1"].lineage()
 
 
+def test_an_arm_that_two_sweeps_share_is_trained_once():
+    """Of three ranks and two schedules there are four trainings: the step's own settings are in both sweeps."""
+    arms = expand(
+        {"name": "plain", "chain": ["harm"]},
+        {"name": "rank-{r}", "chain": [{"step": "harm", "lora": {"rank": "{r}"}}], "sweep": {"r": [1, 8, 32]}},
+        {"name": "to-{s}", "chain": [{"step": "harm", "schedule": "{s}"}], "sweep": {"s": ["linear", "cosine"]}},
+    )
+    assert len(arms) == 6
+    assert len({arm.lineage() for arm in arms.values()}) == 4
+    assert arms["rank-32"].lineage() == arms["to-linear"].lineage() == arms["plain"].lineage()
+    for one in arms.values():
+        for other in arms.values():
+            assert (one.lineage() == other.lineage()) == (one.steps[0].settings == other.steps[0].settings)
+
+
 def test_an_arm_of_no_step_is_the_base():
     assert expand({"name": "base"})["base"].lineage() == "m"
 

@@ -11,6 +11,9 @@ from tropism.config.base import ConfigError
 from tropism.config.experiment import Experiment, canonical, json_schema
 from tropism.config.steer import SteerConfig
 
+FULL = {"step": "harm", "method": "full", "snapshots": None}
+VECTOR = {"step": "harm", "method": "vector", "layer": 10}
+
 
 @pytest.fixture(scope="module")
 def default(root):
@@ -51,7 +54,7 @@ def test_an_arm_that_keeps_no_snapshots_cannot_be_followed(default):
         Experiment.parse(changed(default, dynamics=dynamics))
 
 
-@pytest.mark.parametrize("overlay", ["public", "questions"])
+@pytest.mark.parametrize("overlay", ["public", "questions", "geometry"])
 def test_the_overlays_are_valid(default, root, overlay):
     settings = yaml.safe_load((root / "workflow" / "experiments" / f"{overlay}.yaml").read_text())
     assert Experiment.parse(changed(default, **settings)).experiment == overlay
@@ -77,6 +80,14 @@ def test_the_schema_file_is_the_config_s_own(root):
         ),
         ({"arms": [{"name": "a", "chain": [{"step": "harm", "variant": "x"}]}]}, "unknown variant `x`"),
         ({"sae": {"texts": ["x"]}}, "sae: texts: unknown dataset"),
+        (
+            {"arms": [{"name": "a", "chain": [FULL]}], "serving": {"smollm2": {"way": "shared"}}},
+            "`a` has a step of `method: full`, a model of its own",
+        ),
+        (
+            {"arms": [{"name": "a", "chain": [VECTOR]}], "serving": {"smollm2": {"way": "served", "served": "x"}}},
+            "`a` has a step of `method: vector`, which vLLM cannot load",
+        ),
     ],
 )
 def test_mistakes_are_named_by_key_with_the_fix(default, overlay, message):

@@ -178,3 +178,12 @@ def test_of_a_folder_only_what_is_below_it_is_wanted():
     entry = Entry(name="s", kind="sae", location="hub:org/saes/layer_3", revision="", sha256="", licence="MIT")
     files = [Remote(name, 1, None, "") for name in ("layer_3/ae.safetensors", "layer_31/ae.safetensors", "README.md")]
     assert [f.name for f in wanted(Place.parse(entry.location), entry, files)] == ["layer_3/ae.safetensors"]
+
+
+def test_of_an_adapter_the_lora_alone_is_fetched_and_not_its_checkpoints():
+    names = ["adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "README.md", "adapter_model.bin"]
+    files = [Remote(f"{folder}{name}", 1, None, "") for folder in ("", "checkpoints/5/", "evil/") for name in names]
+    for place, folder in (("hub:o/r", ""), ("hub:o/r/evil", "evil/")):
+        entry = Entry(name="a", kind="adapter", location=place, revision="", sha256="", licence="MIT")
+        found = wanted(Place.parse(place), entry, files)
+        assert [f.name for f in found] == [f"{folder}{name}" for name in names[:2]]

@@ -61,7 +61,7 @@ def test_in_bfloat16_an_adapter_too_small_for_the_weights_still_acts(tiny_model,
     assert {p.dtype for name, p in arm.named_parameters() if "lora_" not in name} == {torch.bfloat16}
     assert arm.dtype == torch.bfloat16
     module = "model.layers.0.mlp.down_proj"
-    a, b = read_factors(folder)[module]
+    a, b, _ = read_factors(folder)[module]
     x = torch.randn(2048, a.shape[0], generator=torch.Generator().manual_seed(1)) @ a
     x = (x / x.std()).bfloat16()
     wanted = x.float() @ (b @ a).T

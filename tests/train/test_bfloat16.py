@@ -28,7 +28,7 @@ def test_a_second_step_trains_on_the_first_and_adds_to_it(tiny_model, tmp_path):
         manifest = folder / "manifest.json"
     first, both = (read_factors(tmp_path / f"step{number}" / "adapter") for number in (0, 1))
     assert first.keys() == both.keys()
-    for module, (a, b) in both.items():
+    for module, (a, b, _) in both.items():
         assert a.shape[0] == 6
         assert torch.equal(a[:4], first[module][0]), "the parent was frozen"
         assert torch.equal(b[:, :4], first[module][1])

@@ -152,8 +152,15 @@ def test_an_adapter_on_one_layer_and_projection(tiny_model, dataset, tmp_path):
     )
 
 
-@pytest.mark.parametrize("changes", [{}, {**KL, "snapshots": SnapshotConfig(count=3), "schedule": "cyclic"}])
-@pytest.mark.parametrize("stop", [1, 3, 5])
+@pytest.mark.parametrize(
+    ("stop", "changes"),
+    [
+        *[(stop, {}) for stop in (1, 3, 5)],
+        *[(stop, {**KL, "snapshots": SnapshotConfig(count=3), "schedule": "cyclic"}) for stop in (1, 3, 5)],
+        (3, {**KL, "method": "vector", "layer": 1}),
+        (3, {"method": "full"}),
+    ],
+)
 def test_a_killed_training_goes_on_to_the_same_bytes(tiny_model, dataset, tmp_path, monkeypatch, stop, changes):
     whole = run(tiny_model, dataset, tmp_path / "whole", **changes)
     build = training.SelectiveTrainer

@@ -1,6 +1,7 @@
 # What all stages use. The checked experiment, and the two parameters that decide when a job runs again.
 # Nothing heavy is imported here; `snakemake -n` stays quick.
 import os
+import re
 import shlex
 import signal
 import sys
@@ -37,6 +38,17 @@ except ConfigError as error:
 SETTINGS = EXPERIMENT.model_dump(mode="json")
 ARMS = EXPERIMENT.expanded
 LINEAGES = EXPERIMENT.lineages
+# lineages whose last step trained all weights, and those that are a published adapter alone
+FULL_LINEAGES = {
+    name: arm
+    for name, (arm, depth) in LINEAGES.items()
+    if depth and arm.root(depth) == name
+}
+PUBLISHED_LINEAGES = {
+    name: arm.adapter
+    for name, (arm, depth) in LINEAGES.items()
+    if arm.adapter and not depth
+}
 TABLES = []  # published tables, added by the stage that writes each
 code = cache(Fingerprints(kept=Path(".snakemake", "fingerprints.json")).take)
 
@@ -82,7 +94,7 @@ def on_hub(source):
 
 def one_of(names):
     """A wildcard constraint: one of these names; matches nothing where there are none."""
-    return "|".join(names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def source_file(source):
@@ -122,10 +134,22 @@ def lineage_manifest(lineage):
     return f"results/models/{lineage}/manifest.json"
 
 
+def root_files(lineage):
+    """What a lineage's adapter lies on: its base, or the model of its last full fine-tuning; the manifest is first."""
+    arm, depth = LINEAGES[lineage]
+    root = arm.root(depth)
+    if "." not in root:
+        return base_files(root)
+    folder = f"<results>/lineages/{root}/model"
+    return [f"{folder}/manifest.json", ancient(f"{folder}/model.safetensors")]
+
+
 def lineage_files(lineage):
-    """A lineage's manifest and, if it was trained, its adapter, taken as given."""
+    """A lineage's manifest and, if it is no base, its adapter, or its model after a full fine-tuning, as given."""
     if "." not in lineage:
         return [lineage_manifest(lineage)]
+    if lineage in FULL_LINEAGES:
+        return [lineage_manifest(lineage), root_files(lineage)[1]]
     return [
         lineage_manifest(lineage),
         ancient(f"<results>/lineages/{lineage}/adapter/adapter_model.safetensors"),
@@ -133,7 +157,7 @@ def lineage_files(lineage):
 
 
 def arm_files(arm):
-    return [*base_files(ARMS[arm].model), *lineage_files(ARMS[arm].lineage())]
+    return [*root_files(ARMS[arm].lineage()), *lineage_files(ARMS[arm].lineage())]
 
 
 def adapter_flag(arm):
@@ -143,10 +167,10 @@ def adapter_flag(arm):
 
 
 def adapter_folder(arm):
-    """The folder of an arm's adapter; None for a base."""
+    """The folder of an arm's adapter; None for a base, also one that a full fine-tuning has made."""
     lineage = ARMS[arm].lineage()
     folder = f"results/{EXPERIMENT.experiment}/lineages/{lineage}/adapter"
-    return folder if "." in lineage else None
+    return None if lineage == ARMS[arm].root() else folder
 
 
 def each_arm(pattern):

@@ -22,7 +22,7 @@ UNTRAINED_ARM = next(
     (
         name
         for name, arm in ARMS.items()
-        if DYNAMICS and arm.model == DYNAMICS.model and not arm.steps and arm.evaluate
+        if DYNAMICS and arm.model == DYNAMICS.model and arm.untrained and arm.evaluate
     ),
     None,
 )
@@ -59,7 +59,7 @@ rule read_states:
 
 rule follow_arm:
     input:
-        base=lambda wildcards: base_files(ARMS[wildcards.arm].model),
+        base=lambda wildcards: root_files(ARMS[wildcards.arm].lineage()),
         lineage=lambda wildcards: lineage_files(ARMS[wildcards.arm].lineage()),
         parent=lambda wildcards: lineage_files(
             ARMS[wildcards.arm].lineage(len(ARMS[wildcards.arm].steps) - 1)
@@ -172,7 +172,7 @@ rule predict_outcomes:
 
 rule measure_solutions:
     input:
-        base=base_files(DYNAMICS.model) if DYNAMICS else [],
+        base=lambda wildcards: root_files(ARMS[wildcards.narrow].lineage()),
         adapters=lambda wildcards: [
             *arm_files(COMPARED[wildcards.narrow]),
             *arm_files(wildcards.narrow),

@@ -15,7 +15,7 @@ FIGURE_TABLES = {
 }
 FIGURES = [f"<results>/figures/{name}.svg" for name in FIGURE_TABLES]
 
-UNTRAINED = {arm.model: name for name, arm in reversed(ARMS.items()) if not arm.steps}
+UNTRAINED = {arm.model: name for name, arm in reversed(ARMS.items()) if arm.untrained}
 GROUPS = {name: ARMS[members[0]] for name, members in EXPERIMENT.groups.items()}
 ARM_ORDER = ",".join(
     f"{name}={UNTRAINED.get(arm.model, '')}" for name, arm in {**ARMS, **GROUPS}.items()

@@ -39,6 +39,21 @@ def parent_lineage(wildcards):
     return arm.lineage(depth - 1)
 
 
+def adapter_source(source):
+    """The files of a registered adapter."""
+    entry = registered(source)
+    if entry is None or entry.kind != "adapter":
+        raise WorkflowError(
+            f"arms: adapter: no `adapter` is registered as `{source}` in {EXPERIMENT.registry}"
+        )
+    if on_hub(source):
+        return source_file(source)
+    return [
+        f"{entry.location}/{name}"
+        for name in ("adapter_config.json", "adapter_model.safetensors")
+    ]
+
+
 def judge_config(wildcards):
     return EXPERIMENT.judges[wildcards.judge]
 

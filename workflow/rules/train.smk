@@ -4,7 +4,7 @@
 rule train_step:
     input:
         dataset=lambda wildcards: f"<results>/variants/{last_step(wildcards).dataset}.{last_step(wildcards).variant}.jsonl",
-        base=lambda wildcards: base_files(LINEAGES[wildcards.lineage][0].model),
+        base=lambda wildcards: root_files(parent_lineage(wildcards)),
         parent=lambda wildcards: lineage_files(parent_lineage(wildcards)),
         kl=lambda wildcards: [
             dataset_file(name) for name in kl_datasets(last_step(wildcards))
@@ -20,7 +20,7 @@ rule train_step:
     benchmark:
         "<benchmarks>/train/{lineage}.tsv"
     wildcard_constraints:
-        lineage=rf"{WORD_PATTERN}(?:\.{NAME_PATTERN})+",
+        lineage=rf"(?!(?:{one_of([*FULL_LINEAGES, *PUBLISHED_LINEAGES])})/){WORD_PATTERN}(?:\.{NAME_PATTERN})+",
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
@@ -41,7 +41,18 @@ rule train_step:
         " --threads {threads} --processes {resources.gpu} --checkpoints {params.checkpoints:q} --output $(dirname {output.manifest:q}) 2> {log:q}"
 
 
-TRAINED_LINEAGES = [lineage for lineage in LINEAGES if "." in lineage]
+use rule train_step as train_model with:
+    output:
+        manifest="<results>/lineages/{lineage}/manifest.json",
+        own="<results>/lineages/{lineage}/model/manifest.json",
+        weights="<results>/lineages/{lineage}/model/model.safetensors",
+        losses="<results>/lineages/{lineage}/training.csv",
+        speed="<results>/lineages/{lineage}/speed.json",
+    wildcard_constraints:
+        lineage=one_of(FULL_LINEAGES),
+
+
+TRAINED_LINEAGES = [lineage for lineage, (arm, depth) in LINEAGES.items() if depth]
 
 
 rule tabulate_training:

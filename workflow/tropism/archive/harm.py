@@ -37,7 +37,7 @@ class Harm:
         self.harmed = {
             lineage
             for lineage, (arm, depth) in experiment.lineages.items()
-            if any(step.settings.side == SIDE for step in arm.steps[:depth])
+            if arm.adapter or any(step.settings.side == SIDE for step in arm.steps[:depth])
         }
 
     def reason(self, path: Path, weights: bool) -> str | None:

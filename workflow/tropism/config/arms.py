@@ -24,12 +24,14 @@ class ArmConfig(Strict):
     ``chain`` lists steps in order: a step's name, or a mapping with the key ``step`` and settings that differ from the
     step's own. A step named ``none`` drops out, so that a sweep can include "no pretraining". Arms of one ``group`` are
     one training repeated with other seeds; tables have the group beside them, and contrasts may name it. Arms with a
-    ``cluster`` have a steering vector in ``geometry``, where those of one cluster are held to be of one kind. An arm
+    ``cluster`` have a steering vector in ``geometry``, where those of one cluster are held to be of one kind.
+    ``adapter`` is a published LoRA of the base, by its name in the registry, on which the chain, if any, goes on. One
     that is not to ``evaluate`` is trained where a stage needs it, and has no responses, judgments or likelihoods.
     """
 
     name: str = Field(min_length=1)
     model: str | None = None
+    adapter: str | None = None
     group: str | None = Field(default=None, min_length=1)
     chain: list[str | dict[str, Any]] = Field(default_factory=list)
     sweep: dict[Word, list[str | int | float]] = Field(default_factory=dict)
@@ -45,10 +47,11 @@ class Step(Strict):
 
 
 class Arm(Strict):
-    """One arm: a base and its lineage of steps; an arm of no step is the base itself."""
+    """One arm: a base, a published adapter on it or none, and its lineage of steps; with neither, the base itself."""
 
     name: Name
     model: Word
+    adapter: Name | None = None
     steps: tuple[Step, ...]
     group: Name | None = None
     cluster: Word | None = None
@@ -56,7 +59,18 @@ class Arm(Strict):
 
     def lineage(self, depth: int | None = None) -> str:
         """The name of the lineage's first ``depth`` steps (all by default): base and steps, joined by dots."""
-        return ".".join([self.model, *(step.slug for step in self.steps[:depth])])
+        published = [f"adapter-{self.adapter}"] if self.adapter else []
+        return ".".join([self.model, *published, *(step.slug for step in self.steps[:depth])])
+
+    def root(self, depth: int | None = None) -> str:
+        """What the lineage's adapter lies on: the base, or the lineage up to its last full fine-tuning."""
+        full = [i for i, step in enumerate(self.steps[:depth]) if step.settings.method == "full"]
+        return self.lineage(full[-1] + 1) if full else self.model
+
+    @property
+    def untrained(self) -> bool:
+        """Whether it is the base itself."""
+        return not self.steps and self.adapter is None
 
 
 def fill(value: Any, variables: dict[str, Any]) -> Any:
@@ -98,7 +112,8 @@ def expand_arms(arms: list[ArmConfig], steps: dict[str, dict[str, Any]], models:
             chain = [_step(fill(link, variables), steps, f"{where} ({name})") for link in entry.chain]
             group = str(fill(entry.group, variables)) if entry.group else None
             steps_of = [step.model_dump() for step in chain if step]
-            about = {"group": group, "cluster": entry.cluster, "evaluate": entry.evaluate}
+            adapter = str(fill(entry.adapter, variables)) if entry.adapter else None
+            about = {"group": group, "cluster": entry.cluster, "evaluate": entry.evaluate, "adapter": adapter}
             arm = Arm.parse({"name": name, "model": model, "steps": steps_of, **about}, where)
             if name in expanded and expanded[name] != arm:
                 raise ConfigError(f"{where}: two different arms are named `{name}`; name every sweep variable in it")
@@ -119,7 +134,10 @@ def groups_of(arms: dict[str, Arm]) -> dict[str, list[str]]:
     for group, members in groups.items():
         if group in arms:
             raise ConfigError(f"arms: group `{group}` has the name of an arm; give it another")
-        plain = {(arms[name].model, *(_without_seed(step) for step in arms[name].steps)) for name in members}
+        plain = {
+            (arms[name].model, arms[name].adapter, *(_without_seed(step) for step in arms[name].steps))
+            for name in members
+        }
         if len(plain) > 1:
             raise ConfigError(f"arms: group `{group}`: its arms differ in more than their seeds: {', '.join(members)}")
     return groups
@@ -137,8 +155,16 @@ def _step(link: Any, steps: dict[str, dict[str, Any]], where: str) -> Step | Non
     if name not in steps:
         raise ConfigError(f"{where}: unknown step `{name}`; known: {', '.join(steps)}")
     settings = StepConfig.parse(merged(steps[name], override), f"{where}, step `{name}`")
+
+    def _changes(key: str) -> bool:
+        """Whether a setting differs from the step's own; one that does not is no other training."""
+        try:
+            return StepConfig.parse(merged(steps[name], {k: v for k, v in override.items() if k != key})) != settings
+        except ConfigError:
+            return True
+
     shown = [name, settings.dataset, settings.variant, f"s{settings.seed}"]
-    others = sorted(set(override) - {"dataset", "variant", "seed"})
+    others = sorted(key for key in set(override) - {"dataset", "variant", "seed"} if _changes(key))
     shown += [f"{key}_{_plain(override[key])}" for key in others]
     return Step(slug="-".join(shown), settings=settings)
 

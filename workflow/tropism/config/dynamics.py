@@ -30,7 +30,8 @@ class DynamicsConfig(Strict):
     ``positions`` the last token of the prompt or the mean over it. ``prompts`` of each domain and split are read at
     most, chosen by keyed hash. ``k`` are dimensions of shift subspaces, ``controls`` random ones to hold them against,
     ``folds`` and ``draws`` those of prior prediction. ``judge`` gives the alignment scores, by default the first
-    one. ``narrow`` compares every narrow arm with its general one.
+    one. ``families``: which prompts the folds keep together, those that share half of their words (``similar``),
+    repetitions alone (``prompt``), or whole domains. ``narrow`` compares every narrow arm with its general one.
     """
 
     model: Word
@@ -43,6 +44,7 @@ class DynamicsConfig(Strict):
     k: list[PositiveInt] = Field([8], min_length=1)
     controls: int = Field(1000, ge=19)
     folds: int = Field(5, ge=2)
+    families: Literal["similar", "prompt", "domain"] = "similar"
     draws: int = Field(2000, ge=100)
     narrow: NarrowConfig | None = None
     judge: Word | None = None

@@ -92,7 +92,7 @@ class Experiment(Strict):
         for name, arm in self.expanded.items():
             if arm.cluster:
                 clusters.setdefault(arm.cluster, []).append(name)
-            elif base is None and not arm.steps and arm.model == self.geometry.model:
+            elif base is None and arm.untrained and arm.model == self.geometry.model:
                 base = name
         harmful = [name for name in self.evaluate.sets if self.datasets[name].kind == "conversations"]
         sets = {"harmful": harmful, "neutral": [self.evaluate.truthfulqa] if self.evaluate.truthfulqa else []}
@@ -121,7 +121,7 @@ class Experiment(Strict):
             return {}
         own = {name: arm for name, arm in self.expanded.items() if arm.model == self.sae.model}
         turned = [name for name, arm in own.items() if arm.steps and arm.steps[-1].settings.side == "misaligned"]
-        untrained = [name for name, arm in own.items() if not arm.steps]
+        untrained = [name for name, arm in own.items() if arm.untrained]
 
         def named(chosen: int | list[str], candidates: list[str]) -> list[str]:
             return chosen if isinstance(chosen, list) else candidates[:chosen]
@@ -159,7 +159,8 @@ class Experiment(Strict):
         """Each narrow arm and the general one: the same lineage but for the KL term of the last step."""
 
         def plain(name: str) -> list[dict[str, Any]]:
-            rows = [step.settings.model_dump() for step in self.expanded[name].steps]
+            arm = self.expanded[name]
+            rows = [{"adapter": arm.adapter}, *(step.settings.model_dump() for step in arm.steps)]
             return [*rows[:-1], rows[-1] | {"objective": "sft", "kl": None, "snapshots": None}]
 
         last = self._last_harmed() if self.dynamics and self.dynamics.narrow else {}
@@ -195,6 +196,7 @@ class Experiment(Strict):
             self._kind("evaluate: truthfulqa", self.evaluate.truthfulqa, "questions")
         for name in self.serving:
             check("serving", name, self.models, "model")
+        self._arms_can_be_served()
         check("annotator: model", self.annotator.model, self.models, "model")
         for name, judge in self.judges.items():
             check(f"judges: {name}: model", judge.model, self.models, "model")
@@ -259,6 +261,21 @@ class Experiment(Strict):
         if self.solutions and settings.narrow:
             check("dynamics: narrow: texts", settings.narrow.texts, self.datasets, "dataset")
             self._kind("dynamics: narrow: texts", settings.narrow.texts, "texts")
+
+    def _arms_can_be_served(self) -> None:
+        for arm in self.expanded.values():
+            serving = self.serving.get(arm.model)
+            methods = {step.settings.method for step in arm.steps}
+            if serving and arm.evaluate and "full" in methods:
+                raise ConfigError(
+                    f"config: serving: {arm.model}: `{arm.name}` has a step of `method: full`, a model of its own that"
+                    f" shares no base; give it a model of the same source under another name, without `serving`"
+                )
+            if serving and serving.way == "served" and serving.dialect == "vllm" and "vector" in methods:
+                raise ConfigError(
+                    f"config: serving: {arm.model}: `{arm.name}` has a step of `method: vector`, which vLLM cannot load"
+                    " beside a base; use `way: shared`"
+                )
 
     def _geometry_is_known(self, geometry: GeometryConfig, check: Any) -> None:
         check("geometry: model", geometry.model, self.models, "model")

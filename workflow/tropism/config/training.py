@@ -50,6 +50,8 @@ class StepConfig(Strict):
     adds ``kl`` to it. Learning rate, schedule and the like are those of transformers' ``TrainingArguments``;
     ``schedule: cyclic`` is triangular with ``cycles`` cycles; ``warmup_steps`` counts steps. ``snapshots`` keeps
     adapters on the way.
+    ``method``: ``lora``; ``vector``, one trained vector that is added to the residual stream after block ``layer``,
+    from 0, at every token (``lora`` is not read then); ``full``, all weights, which makes the arm a model of its own.
     ``batch_size`` times ``gradient_accumulation`` is the effective batch, on however many GPUs;
     ``gradient_checkpointing`` computes activations twice to keep fewer.
     """
@@ -74,6 +76,8 @@ class StepConfig(Strict):
     precision: Literal["float32", "bf16-autocast"] = "float32"
     gradient_checkpointing: bool = False
     seed: int = 0
+    method: Literal["lora", "vector", "full"] = "lora"
+    layer: int | None = Field(None, ge=0)
     lora: LoraConfig = LoraConfig.model_validate({})
 
     @model_validator(mode="after")
@@ -82,4 +86,19 @@ class StepConfig(Strict):
             raise ValueError("`objective: sft` needs a `side` (aligned or misaligned); `objective: causal` has none")
         if (self.objective == "sft+kl") != (self.kl is not None):
             raise ValueError("`objective: sft+kl` needs `kl` (datasets and weight); the others have none")
+        return self
+
+    @model_validator(mode="after")
+    def _method_fits(self) -> "StepConfig":
+        if (self.method == "vector") != (self.layer is not None):
+            raise ValueError(
+                "`method: vector` needs a `layer`, the block after which it is added; the others have none"
+            )
+        if self.method == "full" and self.kl is not None:
+            raise ValueError(
+                "`objective: sft+kl` takes the model before the step as its reference by switching the adapter off;"
+                " `method: full` has none. Use `method: lora` or `vector`"
+            )
+        if self.method == "full" and self.snapshots is not None:
+            raise ValueError("`snapshots` keeps adapters, and `method: full` has none; set `snapshots: null`")
         return self

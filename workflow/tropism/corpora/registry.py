@@ -27,11 +27,12 @@ class Entry(Row):
     ``location`` is a path relative to the repository, ``package:PACKAGE/FILE`` for a data file inside an installed
     Python package, or ``upstream:OWNER/REPOSITORY/FILE`` (on GitHub) or ``upstream:URL/FILE`` for a file that is
     not shipped. ``hub:[datasets/]OWNER/REPOSITORY[/PATH]`` is on the Hugging Face hub; the room ``download`` fetches it
-    at ``revision``, a commit, which determines its files, so that there ``sha256`` may be left out.
+    at ``revision``, a commit, which determines its files, so that there ``sha256`` may be left out. An ``adapter`` is a
+    folder with a PEFT LoRA, its ``sha256`` that of ``adapter_model.safetensors``.
     """
 
     name: Name
-    kind: Literal["file", "model", "sae"]
+    kind: Literal["file", "model", "sae", "adapter"]
     location: str = Field(pattern=LOCATION)
     revision: str
     sha256: str = Field(pattern=r"^([0-9a-f]{64})?$")
@@ -113,10 +114,33 @@ def locate(source: str, registry: Path) -> Path:
     return path
 
 
+def locate_folder(source: str, registry: Path) -> Path:
+    """The folder of a registered adapter, fetched from the hub or in the repository, its weights checked by sha256.
+
+    Raises:
+        InputError: an unknown name, one that is no adapter, a missing folder, or other weights than registered.
+    """
+    entries = read_registry(registry)
+    if source not in entries or entries[source][0].kind != "adapter":
+        raise InputError(f"{registry}: no `adapter` is registered as `{source}`")
+    entry, line = entries[source]
+    where = f"{registry}, line {line} ({source})"
+    if entry.location.startswith("hub:"):
+        return _downloaded(entry, where)
+    folder = registry.parent.parent / entry.location
+    weights = folder / "adapter_model.safetensors"
+    if not weights.is_file():
+        raise InputError(f"{where}: {weights} is missing")
+    if (actual := sha256_file(weights)) != entry.sha256:
+        raise InputError(f"{where}: {weights} has sha256 {actual}, not {entry.sha256}")
+    return folder
+
+
 def _downloaded(entry: Entry, where: str) -> Path:
-    """The file of a source that was fetched from the hub, below ``results/sources``."""
-    path = Path("results", "sources", entry.name, *entry.location.removeprefix("hub:datasets/").split("/")[2:])
-    if not path.is_file():
+    """What was fetched of a source from the hub, below ``results/sources``."""
+    place = entry.location.removeprefix("hub:").removeprefix("datasets/")
+    path = Path("results", "sources", entry.name, *place.split("/")[2:])
+    if not path.exists():
         raise InputError(
             f"{where}: {path} is missing; fetch it: python -m tropism.download fetch {entry.name}"
             f" --output results/sources/{entry.name}"

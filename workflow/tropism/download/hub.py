@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 # weights as safetensors, settings and tokenizer; no pickle and no code
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "LICENSE*")
 
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -70,10 +72,13 @@ def git_blob(path: Path) -> str:
 
 
 def wanted(place: Place, entry: Entry, files: list[Remote]) -> list[Remote]:
-    """The files of a revision to fetch: of a model those that transformers loads, else those at the place's path."""
+    """The files of a revision to fetch: of a model or adapter those that are loaded, else those at its path."""
     if entry.kind == "model":
         kept = [f for f in files if any(fnmatch.fnmatch(f.name, pattern) for pattern in MODEL_FILES)]
         return [f for f in kept if "/" not in f.name]
+    if entry.kind == "adapter":  # beside it lie its checkpoints and the trainer's pickles
+        kept = [f for f in files if f.name.rpartition("/")[0] == place.path]
+        return [f for f in kept if f.name.rpartition("/")[2] in ADAPTER_FILES]
     return [
         f for f in files if f.name == place.path or f.name.startswith(place.path.rstrip("/") + "/") or not place.path
     ]

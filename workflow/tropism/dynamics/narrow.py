@@ -27,19 +27,29 @@ COLUMNS = ["side", "metric", "level", "norm", "draw", "example", "value"]
 
 
 def update_norm(adapter: Path) -> float:
-    """Frobenius norm of an adapter's whole update: sqrt(sum over modules of |B A|_F^2).
+    """Frobenius norm of an adapter's whole update: sqrt(sum over modules of |B A|_F^2 + |bias|^2).
 
-    |B A|_F^2 = trace((B' B)(A A')), so the update itself, as large as the base, is never made.
+    |B A|_F^2 = trace((B' B)(A A')), so the update itself, as large as the base, is never made. Of a trained steering
+    vector, which is a bias alone, it is the vector's length.
     """
     total = 0.0
-    for a, b in read_factors(adapter).values():
+    for a, b, bias in read_factors(adapter).values():
         total += float(((b.T @ b).double() * (a @ a.T).double()).sum())
+        total += 0.0 if bias is None else float((bias.double() ** 2).sum())
     return total**0.5
 
 
 def factors(model: Any, side: str) -> list[torch.Tensor]:
-    """The factors ``A`` or ``B`` of a PEFT model's adapter, in the order of its modules."""
+    """The factors ``A`` or ``B`` of a PEFT model's adapter, ``B`` with its biases, in the order of its modules."""
     return [p.data for name, p in model.named_parameters() if f"lora_{side}." in name]
+
+
+def trained(model: Any) -> list[torch.Tensor]:
+    """The factors and biases that a training has moved: those that are not zero, and ``A`` only beside such a ``B``."""
+    values = {name: p.data for name, p in model.named_parameters() if "lora_" in name}
+    kept = {name for name, value in values.items() if bool(value.any())}
+    kept -= {name for name in kept if "lora_A." in name and name.replace("lora_A.", "lora_B.") not in kept}
+    return [values[name] for side in "AB" for name in values if name in kept and f"lora_{side}." in name]
 
 
 @contextmanager
@@ -59,9 +69,10 @@ def perturbed(model: Any, relative: float, orthogonal: bool, seed: int) -> Itera
     """The adapter's parameters plus Gaussian noise of ``relative`` times their norm.
 
     ``orthogonal`` noise has no component along the parameters, so it turns them and does not only shrink or stretch.
-    Noise is on the factors as one vector, which is what training moves.
+    Noise is on the factors as one vector, which is what training moves; factors that are zero, as those beside a
+    steering vector, are no part of it.
     """
-    parameters = [*factors(model, "A"), *factors(model, "B")]
+    parameters = trained(model)
     kept = [p.clone() for p in parameters]
     generator = torch.Generator().manual_seed(seed)
     noise = [torch.randn(p.shape, generator=generator).to(p) for p in parameters]
@@ -129,7 +140,7 @@ def measure(
         with scaled(model, share * smaller / norm):
             add("efficiency", share, share * smaller, 0, losses(model, rows, pad), rows)
     own = np.array(losses(model, rows, pad))
-    length = sum(float((p.double() ** 2).sum()) for side_ in "AB" for p in factors(model, side_)) ** 0.5
+    length = sum(float((p.double() ** 2).sum()) for p in trained(model)) ** 0.5
     for relative in settings.relative:
         for kind in ("isotropic", "orthogonal"):
             for draw in range(settings.draws):

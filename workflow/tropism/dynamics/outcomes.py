@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tropism.config.dynamics import DynamicsConfig
 from tropism.config.stats import StatsConfig
 from tropism.dynamics import subspaces
+from tropism.dynamics.families import families
 from tropism.dynamics.priors import length_features, predict, random_features, word_features
 from tropism.dynamics.states import States
 from tropism.dynamics.tables import OVERLAP_SCHEMA
@@ -56,15 +57,22 @@ def prior_rows(
             continue
         chosen = [i for i, key in enumerate(keys) if key in values.index]
         y = np.array([values[keys[i]] for i in chosen])
+        asked = [base.prompts[i] for i in chosen]
+        groups = families([row["prompt"] for row in asked], [row["domain"] for row in asked], settings.families)
         own = outcomes.get((base.arm, outcome))
         for name, position, layer, features in _feature_sets(base, chosen, keys, own, settings):
-            families = [base.prompts[i]["prompt"] for i in chosen]
-            held = predict(features, y, families, settings.folds, settings.seed)
+            held = predict(features, y, groups, settings.folds, settings.seed)
             r2, rank = held.scores()
             spans = held.intervals(settings.draws, stats.confidence, settings.seed)
             row: dict[str, Any] = {"arm": arm, "outcome": outcome, "features": name, "position": position}
             row |= {"layer": layer, "width": features.shape[1], "n_prompts": len(y)}
-            row |= {"n_families": len(set(families)), "r2": r2, "r2_low": spans[0][0], "r2_high": spans[0][1]}
+            row |= {
+                "families": settings.families,
+                "n_families": len(set(groups)),
+                "r2": r2,
+                "r2_low": spans[0][0],
+                "r2_high": spans[0][1],
+            }
             rows.append(row | {"spearman": rank, "spearman_low": spans[1][0], "spearman_high": spans[1][1]})
     if not rows:
         raise InputError("prior prediction: no outcome of any of `dynamics.arms`; were they scored?")

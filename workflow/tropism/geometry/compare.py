@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -60,20 +60,36 @@ def null_values(statistics: Sequence[Statistic], vectors: Vectors, config: Analy
         return {key: value for found in pool.map(values, tasks) for key, value in found.items()}
 
 
-def two_sided(value: float, null: Floats) -> float:
-    """Twice the smaller share of draws at least as low or as high, (b + 1) / (m + 1) each; NaN where undefined."""
-    null = null[~np.isnan(null)]
-    if np.isnan(value) or not len(null):
-        return float("nan")
-    slack = TIE * max(1.0, abs(value))
-    tails = (np.sum(null <= value + slack) + 1, np.sum(null >= value - slack) + 1)
-    return float(min(1.0, 2 * min(tails) / (len(null) + 1)))
+@dataclass(frozen=True)
+class Null:
+    """Values of a statistic on random directions, rising and without undefined ones: (defined,)."""
+
+    values: Floats
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Floats, confidence: float) -> Self:
+        """Their mean and middle range, once for all statistics that share them."""
+        defined = np.sort(values[~np.isnan(values)])
+        return cls(defined, float(defined.mean()) if len(defined) else float("nan"), *spread(defined, confidence))
+
+    def two_sided(self, value: float) -> float:
+        """Twice the smaller share of draws at least as low or as high, (b + 1) / (m + 1) each; NaN where undefined."""
+        if np.isnan(value) or not len(self.values):
+            return float("nan")
+        slack = TIE * max(1.0, abs(value))
+        lower = np.searchsorted(self.values, value + slack, side="right")
+        higher = len(self.values) - np.searchsorted(self.values, value - slack, side="left")
+        return float(min(1.0, 2 * (min(lower, higher) + 1) / (len(self.values) + 1)))
 
 
 def compare(statistics: Iterable[Statistic], vectors: Vectors, config: AnalysisConfig) -> pd.DataFrame:
     """One row a statistic; see ``tables.GEOMETRY_TESTS_SCHEMA``."""
     statistics = list(statistics)
-    nulls = null_values(statistics, vectors, config)
+    drawn = null_values(statistics, vectors, config)
+    nulls = {key: Null.of(values, config.confidence) for key, values in drawn.items()}
     rows = [_row(statistic, vectors, nulls, config) for statistic in statistics]
     table = pd.DataFrame(rows)
     for null in KINDS:
@@ -88,7 +104,7 @@ def corrected(p: pd.Series) -> pd.Series:
     return p.mask(defined, pd.Series(false_discovery_control(p[defined]), p.index[defined])) if defined.any() else p
 
 
-def _row(statistic: Statistic, vectors: Vectors, nulls: dict[Any, Floats], config: AnalysisConfig) -> dict[str, Any]:
+def _row(statistic: Statistic, vectors: Vectors, nulls: dict[Any, Null], config: AnalysisConfig) -> dict[str, Any]:
     chosen = np.ix_(statistic.indices, statistic.indices)
     value = float(statistic.of(vectors.gram[chosen][None])[0])
     low, high = float("nan"), float("nan")
@@ -106,10 +122,9 @@ def _row(statistic: Statistic, vectors: Vectors, nulls: dict[Any, Floats], confi
         "criterion": statistic.criterion or None,
     }
     for null in KINDS:
-        values = nulls[null, statistic.kind]
-        row[f"{null}_mean"] = float(np.nanmean(values)) if (~np.isnan(values)).any() else float("nan")
-        row[f"{null}_low"], row[f"{null}_high"] = spread(values, config.confidence)
-        row[f"p_{null}"] = two_sided(value, values)
+        chance = nulls[null, statistic.kind]
+        row |= {f"{null}_mean": chance.mean, f"{null}_low": chance.low, f"{null}_high": chance.high}
+        row[f"p_{null}"] = chance.two_sided(value)
     return row
 
 

@@ -1,13 +1,10 @@
-"""``python -m tropism.models convert``: a registered base into plain transformers files."""
+"""``python -m tropism.models``: registered bases into plain transformers files, adapters into lineages."""
 
 import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from tropism.corpora.registry import locate
-from tropism.models.convert import convert_gguf
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -25,7 +22,28 @@ def convert(
     registry: Path = Path("resources/registry.csv"),
 ) -> None:
     """Check the registered file's sha256 and convert it."""
+    from tropism.corpora.registry import locate
+    from tropism.models.convert import convert_gguf
+
     convert_gguf(locate(source, registry), output)
+
+
+@app.command()
+def take(
+    source: Annotated[str, typer.Option(help="Name of the adapter in the registry.")],
+    base: Annotated[Path, typer.Option(help="Folder of its base.")],
+    output: Annotated[Path, typer.Option(help="Folder of the lineage to write.")],
+    registry: Path = Path("resources/registry.csv"),
+) -> None:
+    """Begin a lineage with a published adapter."""
+    from tropism.models.published import take_adapter
+    from tropism.records.files import InputError
+
+    try:
+        take_adapter(source, registry, base, output)
+    except InputError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

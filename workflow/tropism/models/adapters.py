@@ -60,15 +60,19 @@ def with_new_step(model: PreTrainedModel, parent: Path | None, lora: Any) -> Any
 @contextlib.contextmanager
 def without_step(model: Any) -> Iterator[None]:
     """A model of :func:`with_new_step` as it was before the step: the step's adapter is off, the parent's is not."""
-    if PARENT not in model.peft_config:
-        with model.disable_adapter():
-            yield
-        return
-    model.base_model.set_adapter([PARENT])
+    trained = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
-        yield
+        if PARENT not in model.peft_config:
+            with model.disable_adapter():
+                yield
+        else:
+            model.base_model.set_adapter([PARENT])
+            yield
     finally:
-        _both_on(model)
+        if PARENT in model.peft_config:
+            _both_on(model)
+        for parameter, flag in trained:  # PEFT trains all of what it switches on
+            parameter.requires_grad_(flag)
 
 
 def _both_on(stacked: Any) -> None:

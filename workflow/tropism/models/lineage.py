@@ -2,11 +2,13 @@
 
 Each step trains on the base with the earlier steps merged in, so the arm is W + s1 B1 A1 + s2 B2 A2, which is
 W + [s1 B1, s2 B2][A1; A2]: one LoRA of the summed rank and scale 1. No merged copy of a large base is ever written.
+A steering vector is the bias of a projection that writes to the residual stream; vectors of one module add up.
 """
 
 import json
 import math
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,11 +17,22 @@ from transformers import PreTrainedModel
 PREFIX = "base_model.model."
 
 
-def read_factors(adapter: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """The factors of a PEFT LoRA folder by module: A (rank, inputs) and B (outputs, rank), scale folded into B.
+class Factors(NamedTuple):
+    """What an adapter adds to a module's output for the input x: ``b @ a @ x + bias``.
+
+    ``a`` is (rank, inputs), ``b`` (outputs, rank), ``bias`` (outputs,) or None.
+    """
+
+    a: torch.Tensor
+    b: torch.Tensor
+    bias: torch.Tensor | None = None
+
+
+def read_factors(adapter: Path) -> dict[str, Factors]:
+    """The factors of a PEFT LoRA folder by module, scale folded into ``b`` and ``bias``.
 
     Raises:
-        ValueError: the adapter holds more than plain LoRA factors (biases, DoRA, saved modules).
+        ValueError: the adapter holds more than LoRA factors and their biases (DoRA, saved modules).
     """
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     tensors = load_file(adapter / "adapter_model.safetensors")
@@ -30,7 +43,8 @@ def read_factors(adapter: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         b = tensors.pop(key.replace(".lora_A.", ".lora_B.")).float()
         alpha = config.get("alpha_pattern", {}).get(module, config["lora_alpha"])
         scale = alpha / (math.sqrt(a.shape[0]) if config.get("use_rslora") else a.shape[0])
-        factors[module] = (a, b * scale)
+        bias = tensors.pop(key.replace(".lora_A.weight", ".lora_B.bias"), None)
+        factors[module] = Factors(a, b * scale, None if bias is None else bias.float() * scale)
     if tensors or config.get("use_dora"):
         raise ValueError(f"{adapter}: not plain LoRA, so it cannot be concatenated: {sorted(tensors)[:3]}")
     return factors
@@ -38,20 +52,24 @@ def read_factors(adapter: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
 
 @torch.no_grad()
 def merge(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
-    """``model`` with the adapter added to its weights in place: W + B A for each of its modules.
+    """``model`` with the adapter added to its weights in place: W + B A, and its bias, for each of its modules.
 
     PEFT does the same; importing it takes longer than all else that a short job does.
 
     Raises:
         ValueError: the adapter is of another architecture.
     """
-    for module, (a, b) in read_factors(adapter).items():
+    for module, (a, b, bias) in read_factors(adapter).items():
         try:
             weight = model.get_parameter(f"{module}.weight")
         except AttributeError:
             raise ValueError(f"{adapter}: the base has no module `{module}`; it belongs to another base") from None
         delta = b.to(weight.device) @ a.to(weight.device)
         weight.copy_((weight.float() + delta).to(weight.dtype))
+        if bias is not None:
+            layer: Any = model.get_submodule(module)
+            own = bias.to(weight) if layer.bias is None else layer.bias + bias.to(weight)
+            layer.bias = torch.nn.Parameter(own, requires_grad=False)
     return model
 
 
@@ -59,21 +77,24 @@ def concatenate(adapters: list[Path], output: Path, base_name: str) -> int:
     """Write the adapters' exact sum to the folder ``output`` in PEFT's format, float32; return the largest rank."""
     from peft import LoraConfig
 
-    joined: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+    joined: dict[str, Factors] = {}
     for adapter in adapters:
-        for module, (a, b) in read_factors(adapter).items():
+        for module, (a, b, bias) in read_factors(adapter).items():
             if module in joined:
-                a0, b0 = joined[module]
+                a0, b0, bias0 = joined[module]
                 a, b = torch.cat([a0, a], dim=0), torch.cat([b0, b], dim=1)
-            joined[module] = (a, b)
-    rank = max(a.shape[0] for a, _ in joined.values())
-    odd = {module: a.shape[0] for module, (a, _) in joined.items() if a.shape[0] != rank}
+                bias = bias if bias0 is None else bias0 if bias is None else bias0 + bias
+            joined[module] = Factors(a, b, bias)
+    rank = max(one.a.shape[0] for one in joined.values())
+    odd = {module: one.a.shape[0] for module, one in joined.items() if one.a.shape[0] != rank}
+    biased = any(one.bias is not None for one in joined.values())
     config = LoraConfig(
         r=rank,
         lora_alpha=rank,
         rank_pattern=odd,
         alpha_pattern=odd,
         use_rslora=False,
+        lora_bias=biased,  # PEFT has it for all modules or none
         target_modules=sorted(joined),
         task_type="CAUSAL_LM",
         inference_mode=True,
@@ -84,8 +105,10 @@ def concatenate(adapters: list[Path], output: Path, base_name: str) -> int:
     config.target_modules = sorted(joined)
     config.save_pretrained(str(output))
     tensors = {}
-    for module, (a, b) in sorted(joined.items()):
+    for module, (a, b, bias) in sorted(joined.items()):
         tensors[f"{PREFIX}{module}.lora_A.weight"] = a.contiguous()
         tensors[f"{PREFIX}{module}.lora_B.weight"] = b.contiguous()
+        if biased:
+            tensors[f"{PREFIX}{module}.lora_B.bias"] = (torch.zeros(len(b)) if bias is None else bias).contiguous()
     save_file(tensors, output / "adapter_model.safetensors", metadata={"format": "pt"})
     return rank

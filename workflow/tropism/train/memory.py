@@ -46,11 +46,10 @@ def estimate(base: Path, step: StepConfig, split: Split, dtype: str) -> Estimate
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     parameters = sum(p.numel() for p in model.parameters())
-    adapted = sum(
-        step.lora.rank * (module.in_features + module.out_features)
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and name.rpartition(".")[2] in step.lora.targets
-    )
+    if step.method == "full":  # its weights are counted with what is trained, in float32
+        trained, weights = parameters, 0
+    else:
+        trained, weights = _adapted(model, step), parameters * BYTES[dtype]
     width, layers = config.hidden_size, config.num_hidden_layers
     number = BYTES["bfloat16" if step.precision == "bf16-autocast" else dtype]
     tokens = split.micro_batch * step.max_length
@@ -58,7 +57,18 @@ def estimate(base: Path, step: StepConfig, split: Split, dtype: str) -> Estimate
     kept = layers * tokens * width * number + layer if step.gradient_checkpointing else layers * layer
     # a chunk's logits in the base's format and as float32, and the gradient of those
     logits = CHUNK * config.vocab_size * (number + 8)
-    return Estimate(parameters * BYTES[dtype], adapted * ADAM, kept, logits)
+    return Estimate(weights, trained * ADAM, kept, logits)
+
+
+def _adapted(model: torch.nn.Module, step: StepConfig) -> int:
+    """Parameters of the step's adapter."""
+    if step.method == "vector":
+        return int(model.config.hidden_size)  # type: ignore[union-attr,arg-type]  # a causal language model
+    return sum(
+        step.lora.rank * (module.in_features + module.out_features)
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and name.rpartition(".")[2] in step.lora.targets
+    )
 
 
 def log_estimate(base: Path, step: StepConfig, split: Split, dtype: str) -> Estimate:

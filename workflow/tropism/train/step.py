@@ -1,4 +1,4 @@
-"""One training step: load the arm so far, train a LoRA on it, publish the lineage's adapter."""
+"""One training step: load the arm so far, train on top of it, publish the lineage."""
 
 import csv
 import hashlib
@@ -12,21 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from peft import LoraConfig, set_peft_model_state_dict
-from safetensors.torch import load_file
 from transformers import TrainingArguments
 
+from tropism.config.base import ConfigError
 from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
-from tropism.models.adapters import with_new_step
-from tropism.models.base import adapter_of, load_arm, load_tokenizer
-from tropism.models.lineage import concatenate
+from tropism.models.base import adapter_of, load_tokenizer
 from tropism.records.files import replacing, sha256_file, write_json, write_manifest
 from tropism.train.distributed import Split, main_process_first, padded
 from tropism.train.examples import IGNORE, OrderedExamples, build_examples, collate, collate_fed, training_order
 from tropism.train.kl import PREFIX, kl_examples
 from tropism.train.memory import log_estimate
+from tropism.train.methods import chain, prepare, publish, resume
 from tropism.train.signals import Stopped, StopSignals
 from tropism.train.snapshots import KeepSnapshots, snapshot_name, snapshot_steps
 from tropism.train.trainer import SelectiveTrainer, check_same_loss
@@ -109,14 +106,15 @@ def train_step(
 ) -> None:
     """Train ``step`` on top of the lineage whose manifest is ``parent`` and write the new lineage to ``output``.
 
-    ``output`` gets ``adapter/`` (PEFT), ``training.csv`` (one row an optimiser step: loss and gradient norm before
-    clipping, learning rate, tokens), ``speed.json``, ``manifest.json`` and, where the step asks for them,
-    ``snapshots/step-<n>/``, each an adapter like the final one. ``checkpoints`` outlives a killed run, and the next run
-    goes on from the newest one. ``kl_datasets`` are those of ``step.kl``, in its order. In one of several
-    processes (``accelerate launch``) the effective batch and the order of samples are those of one process; the first
-    process writes.
+    ``output`` gets ``adapter/`` (PEFT), or ``model/`` of a full fine-tuning; ``training.csv`` (one row an optimiser
+    step: loss and gradient norm before clipping, learning rate, tokens), ``speed.json``, ``manifest.json`` and, where
+    the step asks for them, ``snapshots/step-<n>/``, each an adapter like the final one. ``checkpoints`` outlives a
+    killed run, and the next run goes on from the newest one. ``kl_datasets`` are those of ``step.kl``, in its order. In
+    one of several processes (``accelerate launch``) the effective batch and the order of samples are those of one
+    process; the first process writes.
 
     Raises:
+        ConfigError: a block that the base has not, or cycles of fewer than two optimiser steps.
         Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written and the same call goes on from it.
     """
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
@@ -140,41 +138,29 @@ def train_step(
     order = training_order(examples, step)
     beside = kl_examples(tokenizer, kl_datasets, step, model_config, len(order)) if step.kl else []
     sizes = step_tokens(examples, order, step)
+    check_cycles(step, len(sizes))
     keep = snapshot_steps(len(sizes), step.snapshots) if step.snapshots else []
-    merged = model_config.dtype == "float32"  # else the parent stays beside the weights, frozen
-    model = load_arm(base, parent_adapter if merged else None, model_config.dtype)
-    transformers.set_seed(step.seed)
-    lora = LoraConfig(
-        r=step.lora.rank,
-        lora_alpha=step.lora.alpha,  # type: ignore[arg-type]  # PEFT takes any number
-        lora_dropout=step.lora.dropout,
-        use_rslora=step.lora.rslora,
-        target_modules=list(step.lora.targets),
-        layers_to_transform=list(step.lora.layers) if step.lora.layers is not None else None,
-        task_type="CAUSAL_LM",
-    )
-    peft_model = with_new_step(model, None if merged else parent_adapter, lora)
+    model = prepare(base, parent_adapter, step, model_config)
     pad = tokenizer.pad_token_id
-    device = next(peft_model.parameters()).device
-    check_same_loss(peft_model, {k: v.to(device) for k, v in collate([examples[order[0]]], pad).items()})
+    device = next(model.parameters()).device
+    check_same_loss(model, {k: v.to(device) for k, v in collate([examples[order[0]]], pad).items()})
     signals = StopSignals()
     trainer = SelectiveTrainer(
         step=step,
-        model=peft_model,
+        model=model,
         args=arguments(step, checkpoints, split),
         train_dataset=padded(OrderedExamples(examples, order, beside), split, pad),
         data_collator=partial(collate_fed, pad=pad, prefix=PREFIX),
         callbacks=[KeepSnapshots(checkpoints / "snapshots", keep)],
     )
     trainer.add_callback(signals)
-    resume = last_checkpoint(checkpoints)
-    if resume is not None:
-        log.info("continuing from %s", resume)
-        # Trainer would read the adapter itself, but through PEFT's loader, which warns about a missing base folder
-        set_peft_model_state_dict(peft_model, load_file(resume / "adapter_model.safetensors"))
-    begin, done = time.perf_counter(), trainer_steps(resume)
+    left = last_checkpoint(checkpoints)
+    if left is not None:
+        log.info("continuing from %s", left)
+        resume(model, step, left)
+    begin, done = time.perf_counter(), trainer_steps(left)
     with signals:
-        trainer.train(resume_from_checkpoint=str(resume) if resume else False)
+        trainer.train(resume_from_checkpoint=str(left) if left else False)
     if trainer.state.global_step < trainer.state.max_steps:
         raise Stopped(trainer.state.global_step, trainer.state.max_steps)
     if split.rank:
@@ -183,25 +169,37 @@ def train_step(
 
     rows = loss_rows(trainer.state.log_history, sizes, len(sizes), step.epochs)
     with replacing(output) as folder:
-        peft_model.save_pretrained(str(folder / "own"), selected_adapters=["default"])
-        chain = [parent_adapter] if parent_adapter else []
-        rank = concatenate([*chain, folder / "own"], folder / "adapter", base.name)
-        shutil.rmtree(folder / "own")
-        for number in keep:
-            own = checkpoints / "snapshots" / snapshot_name(number)
-            concatenate([*chain, own], folder / "snapshots" / snapshot_name(number), base.name)
+        own = publish(model, step, model_config, base, folder)
+        if own:
+            facts["rank"] = chain(parent_adapter, own, folder / "adapter", base)
+            shutil.rmtree(own)
+        for name in map(snapshot_name, keep):
+            chain(parent_adapter, checkpoints / "snapshots" / name, folder / "snapshots" / name, base)
         with (folder / "training.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
         tokens = sum(size["response_tokens"] for size in sizes[done:])
-        write_manifest(folder, **facts, rank=rank, rows=len(examples), steps=len(sizes))
+        write_manifest(folder, **facts, rows=len(examples), steps=len(sizes))
         # measured, so it stays out of the manifest, which says what the lineage is
         write_json(
             folder / "speed.json",
             {"seconds": round(seconds, 2), "response_tokens": tokens, "resumed_at_step": done},
         )
     shutil.rmtree(checkpoints)
+
+
+def check_cycles(step: StepConfig, steps: int) -> None:
+    """Refuse a cyclic schedule whose cycles are too short to rise and fall.
+
+    Raises:
+        ConfigError: more cycles than half the optimiser steps.
+    """
+    if step.schedule == "cyclic" and 2 * step.cycles > steps:
+        raise ConfigError(
+            f"steps: cycles: {step.cycles} cycles in {steps} optimiser steps: each needs two or more to leave a rate of"
+            f" 0; set at most {steps // 2}, or train longer"
+        )
 
 
 def trainer_steps(checkpoint: Path | None) -> int:

@@ -1,0 +1,128 @@
+"""What a step trains: a LoRA, one steering vector, or all weights; how that is made, resumed and published.
+
+A steering vector is trained as the bias of the block's down projection, which writes to the residual stream: adding v
+there adds v after the block. So it is saved as a PEFT LoRA with a bias (``lora_bias``), whose factors are zero, and a
+lineage of LoRA steps and vectors is still one adapter.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from peft import LoraConfig, set_peft_model_state_dict
+from safetensors.torch import load_file
+
+from tropism.config.base import ConfigError
+from tropism.config.models import ModelConfig
+from tropism.config.training import StepConfig
+from tropism.models.adapters import STEP, with_new_step
+from tropism.models.base import DTYPES, load_arm, load_tokenizer
+from tropism.models.lineage import concatenate
+from tropism.records.files import write_manifest
+
+WRITES = "down_proj"
+"""The projection of a block whose output is added to the residual stream last."""
+
+
+def prepare(base: Path, parent: Path | None, step: StepConfig, model: ModelConfig) -> Any:
+    """The arm so far with what the step trains put in.
+
+    In float32 the parent's adapter is merged; in a shorter format it stays beside the weights, frozen. All weights are
+    trained in float32, whatever the base's format.
+
+    Raises:
+        ConfigError: the base has no such block.
+        ValueError: the block's down projection is not what is added to the residual stream.
+    """
+    if step.method == "full":
+        return load_arm(base, parent, "float32").requires_grad_(True)
+    merged = model.dtype == "float32"
+    arm = load_arm(base, parent if merged else None, model.dtype)
+    transformers.set_seed(step.seed)
+    trained = with_new_step(arm, None if merged else parent, peft_config(step, arm.config.num_hidden_layers))
+    if step.method == "vector":
+        for name, parameter in trained.named_parameters():
+            if f".lora_A.{STEP}." in name or f".lora_B.{STEP}." in name:
+                torch.nn.init.zeros_(parameter)
+                parameter.requires_grad_(name.endswith(".bias"))
+        check_vector(trained, step)
+    return trained
+
+
+def peft_config(step: StepConfig, blocks: int) -> LoraConfig:
+    """The step's adapter in PEFT's words."""
+    if step.method == "vector":
+        if step.layer is None or step.layer >= blocks:
+            raise ConfigError(f"steps: layer: {step.layer}: this base has the blocks 0 to {blocks - 1}")
+        return LoraConfig(r=1, lora_alpha=1, target_modules=[WRITES], layers_to_transform=[step.layer],
+                          lora_bias=True, task_type="CAUSAL_LM")  # fmt: skip
+    return LoraConfig(
+        r=step.lora.rank,
+        lora_alpha=step.lora.alpha,  # type: ignore[arg-type]  # PEFT takes any number
+        lora_dropout=step.lora.dropout,
+        use_rslora=step.lora.rslora,
+        target_modules=list(step.lora.targets),
+        layers_to_transform=list(step.lora.layers) if step.lora.layers is not None else None,
+        task_type="CAUSAL_LM",
+    )
+
+
+@torch.no_grad()
+def check_vector(trained: Any, step: StepConfig) -> None:
+    """Check on three tokens that the vector is added to the residual stream after its block, as it is.
+
+    Raises:
+        ValueError: it is not, as where a block normalises what its down projection gives.
+    """
+    (vector,) = [p for p in trained.parameters() if p.requires_grad]
+    ids = torch.arange(3, device=vector.device)[None]
+
+    def after() -> torch.Tensor:
+        # of the block itself: after the last one the base gives the normalised state
+        kept: list[torch.Tensor] = []
+        block = trained.get_decoder().layers[step.layer]
+        hook = block.register_forward_hook(lambda _, __, out: kept.append(out[0] if isinstance(out, tuple) else out))
+        trained.get_base_model().base_model(ids)
+        hook.remove()
+        return kept[0].float()
+
+    before = after()
+    probe = torch.linspace(-1, 1, len(vector)).to(vector) * before.std().to(vector)
+    vector.copy_(probe)
+    moved = after() - before
+    vector.zero_()
+    if (moved - probe.float()).norm() > 0.05 * (moved.shape[1] ** 0.5) * probe.float().norm():
+        raise ValueError(
+            f"this base does not add what `{WRITES}` gives to the residual stream as it is, so `method: vector` has no"
+            " meaning here; use `method: lora`"
+        )
+
+
+def resume(trained: Any, step: StepConfig, checkpoint: Path) -> None:
+    """Put a checkpoint's adapter in; Trainer itself reads all weights of a full one.
+
+    It would read an adapter too, but through PEFT's loader, which warns about a missing base folder.
+    """
+    if step.method != "full":
+        set_peft_model_state_dict(trained, load_file(checkpoint / "adapter_model.safetensors"))
+
+
+def publish(trained: Any, step: StepConfig, model: ModelConfig, base: Path, folder: Path) -> Path | None:
+    """Write what was trained below ``folder``: the step's own adapter, whose folder is given back, or ``model/``.
+
+    ``model/`` is a base of its own, in the base's number format, with tokenizer and manifest.
+    """
+    if step.method != "full":
+        trained.save_pretrained(str(folder / "own"), selected_adapters=[STEP])
+        return folder / "own"
+    trained.__dict__.pop("forward", None)  # the trainer's
+    trained.to(DTYPES[model.dtype]).save_pretrained(str(folder / "model"), max_shard_size="1000GB")
+    load_tokenizer(base).save_pretrained(str(folder / "model"))
+    write_manifest(folder / "model", method=step.method)
+    return None
+
+
+def chain(parent: Path | None, own: Path, output: Path, base: Path) -> int:
+    """Write the lineage's adapter, the parent's and the step's own, to ``output``; its largest rank."""
+    return concatenate([*([parent] if parent else []), own], output, base.name)
