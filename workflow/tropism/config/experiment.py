@@ -20,7 +20,7 @@ from tropism.config.judges import JudgeConfig
 from tropism.config.masking import VARIANTS, MaskingConfig
 from tropism.config.models import ModelConfig
 from tropism.config.sae import SaeConfig
-from tropism.config.serving import ServingConfig
+from tropism.config.serving import ServingConfig, check_served
 from tropism.config.stats import Contrast, ContrastConfig, StatsConfig, TrendConfig
 from tropism.config.steer import SteerConfig
 from tropism.config.training import StepConfig
@@ -196,7 +196,7 @@ class Experiment(Strict):
             self._kind("evaluate: truthfulqa", self.evaluate.truthfulqa, "questions")
         for name in self.serving:
             check("serving", name, self.models, "model")
-        self._arms_can_be_served()
+        check_served(self.serving, self.expanded.values())
         check("annotator: model", self.annotator.model, self.models, "model")
         for name, judge in self.judges.items():
             check(f"judges: {name}: model", judge.model, self.models, "model")
@@ -261,21 +261,6 @@ class Experiment(Strict):
         if self.solutions and settings.narrow:
             check("dynamics: narrow: texts", settings.narrow.texts, self.datasets, "dataset")
             self._kind("dynamics: narrow: texts", settings.narrow.texts, "texts")
-
-    def _arms_can_be_served(self) -> None:
-        for arm in self.expanded.values():
-            serving = self.serving.get(arm.model)
-            methods = {step.settings.method for step in arm.steps}
-            if serving and arm.evaluate and "full" in methods:
-                raise ConfigError(
-                    f"config: serving: {arm.model}: `{arm.name}` has a step of `method: full`, a model of its own that"
-                    f" shares no base; give it a model of the same source under another name, without `serving`"
-                )
-            if serving and serving.way == "served" and serving.dialect == "vllm" and "vector" in methods:
-                raise ConfigError(
-                    f"config: serving: {arm.model}: `{arm.name}` has a step of `method: vector`, which vLLM cannot load"
-                    " beside a base; use `way: shared`"
-                )
 
     def _geometry_is_known(self, geometry: GeometryConfig, check: Any) -> None:
         check("geometry: model", geometry.model, self.models, "model")

@@ -1,10 +1,12 @@
 """Settings of how all arms of one base answer in one job: the base loaded once in process, or behind a server."""
 
+from collections.abc import Iterable, Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tropism.config.base import Strict
+from tropism.config.arms import Arm
+from tropism.config.base import ConfigError, Strict
 
 _SERVED = {"dialect", "command", "served", "concurrency", "timeout_s", "retries", "ready_s"}
 
@@ -43,3 +45,24 @@ class ServingConfig(Strict):
         if self.command is not None and "{port}" not in self.command:
             raise ValueError("`command` must pass `{port}` to the server, such as `vllm serve {model} --port {port}`")
         return self
+
+
+def check_served(serving: Mapping[str, ServingConfig], arms: Iterable[Arm]) -> None:
+    """Refuse arms that cannot share their base in the way that is asked for.
+
+    Raises:
+        ConfigError: an arm that was fully fine-tuned, or one with a trained vector behind vLLM.
+    """
+    for arm in arms:
+        way = serving.get(arm.model)
+        methods = {step.settings.method for step in arm.steps}
+        if way and arm.evaluate and "full" in methods:
+            raise ConfigError(
+                f"config: serving: {arm.model}: `{arm.name}` has a step of `method: full`, a model of its own that"
+                " shares no base; give it a model of the same source under another name, without `serving`"
+            )
+        if way and arm.evaluate and way.way == "served" and way.dialect == "vllm" and "vector" in methods:
+            raise ConfigError(
+                f"config: serving: {arm.model}: `{arm.name}` has a step of `method: vector`, which vLLM cannot load"
+                " beside a base; use `way: shared`"
+            )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandera.pandas as pa
 
-from tropism.records.columns import count, number, share, text
+from tropism.records.columns import count, number, one_of, share, text
 
 
 def _interval(name: str, of: str) -> dict[str, pa.Column]:
@@ -54,7 +54,10 @@ PRIOR_SCHEMA = _schema(
         "layer": count("residual stream after this block, from 0", nullable=True),
         "width": count("numbers a prompt"),
         "n_prompts": count("prompts"),
-        "families": text("what folds keep together: prompts that share half of their words, repetitions, or domains"),
+        "families": one_of(
+            ["similar", "prompt", "domain"],
+            "what folds keep together: prompts that share half of their words, repetitions, or domains",
+        ),
         "n_families": count("families of prompts, the groups of the folds"),
         "r2": number("1 - SS(error) / SS(error of the training folds' mean), held-out prompts"),
         **_interval("r2_", "r2 over families"),
