@@ -15,6 +15,7 @@ from tropism.detect.evaluate import evaluate
 from tropism.detect.models import detector_probabilities, permute_labels
 from tropism.detect.ranking import best_features, excess_ranks
 from tropism.detect.splits import arms_out, domains_out, grouped_folds
+from tropism.detect.texts import with_margins
 from tropism.sae.features import DictionaryKey, PartFeatures
 from tropism.sae.populations import Population
 
@@ -246,3 +247,26 @@ def test_a_permuted_labelling_of_one_label_tells_nothing_and_stops_nothing():
     found = detector_probabilities(values, labels, design, [3], 1.0)
     assert len(set(found[0, 0])) > 1
     assert set(found[1, 0]) == {0.0}
+
+
+def test_where_the_prompt_s_likelihood_tells_it_all_the_detector_is_not_credited(tmp_path):
+    """Labels follow the arm's margin; the only feature that tells is a noisy copy of it."""
+    draw = np.random.default_rng(5)
+    margin = draw.normal(size=100)
+    misaligned = np.repeat(margin, 3) + draw.normal(size=300) * 0.2 > 0
+    values = noise(300)
+    values[:, 3] = np.clip(np.repeat(margin, 3) + draw.normal(size=300) * 0.5 + 3, 0, None)
+    people = population("generations", values, misaligned, 3)
+    people.rows["arm"] = "one"
+    scores = pd.DataFrame(
+        {"arm": "one", "set": "demo", "prompt_id": [f"p{i:03d}" for i in range(100)], "value": margin}
+    )
+    scores.assign(instrument="margin").drop(index=[7]).to_parquet(tmp_path / "one.parquet")
+    seen = with_margins(people, [tmp_path / "one.parquet"])
+    assert seen.rows["margin"].isna().sum() == 3, "the prompt without a margin keeps its responses"
+    table, _ = evaluate([seen], PLANTED)
+    assert pick(table, "likelihood")["auroc"] > pick(table, "sae", 5)["auroc"] > 0.8
+    assert pick(table, "sae", 5)["finding"] == "likelihood"
+    assert (table["auprc_low"] <= table["auprc"]).all()
+    assert (table["auprc"] <= table["auprc_high"]).all()
+    assert "margin" not in with_margins(people, []).rows

@@ -1,14 +1,15 @@
 """Features are ranked by their exact AUROC, for many labellings at once."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csc_matrix
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tropism.detect.ranking import aurocs, best_features, excess_ranks
-from tropism.detect.scores import auroc_interval, weighted_aurocs
+from tropism.detect.scores import ranking_intervals, weighted_aurocs, weighted_precisions
 
 LEVELS = st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0, 1.5])
 
@@ -39,21 +40,25 @@ def test_best_features_by_hand():
     arrays(bool, 12).filter(both),
     arrays(np.int64, (3, 12), elements=st.integers(0, 3)),
 )
-def test_a_weighted_auroc_is_that_of_repeated_responses(probabilities, labels, weights):
-    for found, weight in zip(weighted_aurocs(labels, probabilities, weights.astype(float)), weights, strict=True):
-        repeated = np.repeat(labels, weight)
-        if both(repeated):
-            assert np.isclose(found, roc_auc_score(repeated, np.repeat(probabilities, weight)))
-        else:
-            assert np.isnan(found)
+def test_weighted_scores_are_those_of_repeated_responses(probabilities, labels, weights):
+    scores = (weighted_aurocs, roc_auc_score), (weighted_precisions, average_precision_score)
+    for weighted, plain in scores:
+        for found, weight in zip(weighted(labels, probabilities, weights.astype(float)), weights, strict=True):
+            repeated = np.repeat(labels, weight)
+            if both(repeated):
+                assert np.isclose(found, plain(repeated, np.repeat(probabilities, weight)))
+            elif weighted is weighted_aurocs or not repeated.any():
+                assert np.isnan(found)
 
 
 def test_an_interval_is_wider_when_responses_to_a_prompt_repeat_one_another():
     draw = np.random.default_rng(0)
     labels = np.arange(60) % 2 == 0
     probabilities = np.clip(labels * 0.2 + draw.random(60) * 0.8, 0, 1)
-    alone = auroc_interval(labels, probabilities, np.arange(60), 1000, 1)
-    repeated = auroc_interval(np.repeat(labels, 6), np.repeat(probabilities, 6), np.repeat(np.arange(60), 6), 1000, 1)
-    pretended = auroc_interval(np.repeat(labels, 6), np.repeat(probabilities, 6), np.arange(360), 1000, 1)
-    np.testing.assert_allclose(repeated, alone, atol=0.02)
-    assert pretended[1] - pretended[0] < 0.6 * (repeated[1] - repeated[0])
+    six = np.repeat(labels, 6), np.repeat(probabilities, 6)
+    alone = ranking_intervals(labels, probabilities, np.arange(60), 1000, 1)
+    repeated = ranking_intervals(*six, np.repeat(np.arange(60), 6), 1000, 1)
+    pretended = ranking_intervals(*six, np.arange(360), 1000, 1)
+    assert repeated == pytest.approx(alone, abs=0.02)
+    for low, high in (("low", "high"), ("auprc_low", "auprc_high")):
+        assert pretended[high] - pretended[low] < 0.6 * (repeated[high] - repeated[low])

@@ -12,7 +12,7 @@ def sae_features() -> pd.DataFrame:
     random = np.random.default_rng(0)
     rows = []
     for population, n, spread in (("references", 432, 0.07), ("generations", 560, 0.03)):
-        for domain in ("all", "medical"):
+        for domain in ("all", "legal", "medical"):
             for feature in range(300):
                 auroc = float(np.clip(0.5 + random.normal() * spread, 0, 1))
                 p = float(np.exp(-(((auroc - 0.5) / 0.04) ** 2)))
@@ -76,7 +76,8 @@ def detector() -> pd.DataFrame:
                         {
                             "population": population, "evidence": evidence, "held_out": out, "model": model, "k": k,
                             "n_responses": 432, "n_prompts": 216, "base_rate": 0.5, "auroc": auroc, "low": auroc - 0.06,
-                            "high": auroc + 0.05, "auprc": auroc, "accuracy": 0.7, "brier": 0.2, "threshold": 0.5,
+                            "high": auroc + 0.05, "auprc": auroc, "accuracy": 0.7, "brier": 0.2,
+                            "auprc_low": auroc - 0.1, "auprc_high": min(1.0, auroc + 0.1), "threshold": 0.5,
                             "accuracy_low": 0.6, "accuracy_high": 0.8, "brier_low": 0.1, "brier_high": 0.3,
                             "finding": "features" if sae else "",
                             "null_mean": 0.5 if sae else None, "null_high": 0.56 if sae else None,

@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from tropism.figures import canvas
 from tropism.figures.canvas import Drawing, parse_arms, publish, read_tables
 from tropism.figures.catalogue import CATALOGUE
+from tropism.figures.feature_overlap import shared
 from tropism.figures.gallery import PLOTS
 from tropism.figures.training import MOST_POINTS
 from tropism.figures.training import points_of as training_points
@@ -225,3 +226,16 @@ def test_thinned_curves_keep_steps_and_the_mean_loss_by_token(steps: list[tuple[
 def test_arms_are_read_in_order_with_their_untrained_arm():
     assert list(parse_arms("b=a,a=a,c=").items()) == [("b", "a"), ("a", "a"), ("c", None)]
     assert parse_arms("") == {}
+
+
+def test_shared_features_are_counted_by_sign_and_held_against_chance():
+    rows = [
+        ("a", 1, 0.9, 0.01), ("a", 2, 0.1, 0.01), ("a", 3, 0.9, 0.01), ("a", 4, 0.9, 0.5),
+        ("b", 1, 0.8, 0.01), ("b", 2, 0.2, 0.01), ("b", 3, 0.2, 0.01), ("b", 4, 0.9, 0.01),
+    ]  # fmt: skip
+    table = shared(pd.DataFrame(rows, columns=["domain", "feature", "auroc", "p_bh"])).set_index(["domain", "other"])
+    pair = table.loc[("a", "b")]
+    assert (pair["same"], pair["opposite"], pair["n_features"]) == (2, 1, 4)
+    # a has 2 up and 1 down of four, b 2 up and 2 down: 4 * (2/4 * 2/4 + 1/4 * 2/4)
+    assert pair["chance"] == pytest.approx(1.5)
+    assert table.loc[("a", "a"), "same"] == 3

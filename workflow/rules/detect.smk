@@ -1,5 +1,11 @@
 # features + judgments -> detectors, their baselines and their nulls
 
+MARGINS = (
+    [f"<results>/likelihoods/{arm}.parquet" for arm in FEATURE_ARMS]
+    if "likelihood" in EXPERIMENT.evaluate.instruments
+    else []
+)
+
 
 rule train_detector:
     input:
@@ -8,6 +14,7 @@ rule train_detector:
         judgments=labels_of(EXPERIMENT.detector),
         calibration=labelling_judge(EXPERIMENT.detector),
         generations=[f"<results>/generations/{arm}.jsonl" for arm in FEATURE_ARMS],
+        likelihoods=MARGINS,
         sets=EVAL_SETS,
     output:
         table=published("detector"),
@@ -32,13 +39,14 @@ rule train_detector:
                 [f"<results>/generations/{arm}.jsonl" for arm in FEATURE_ARMS]
             )
         ],
+        likelihoods=[f"--likelihoods {path}" for path in plain(MARGINS)],
         sets=[f"--sets {path}" for path in plain(EVAL_SETS)],
         code=code("tropism.detect"),
     message:
         "Training detectors and their controls"
     shell:
         "python -m tropism.detect train {params.features} --references {input.references:q} {params.judgments} --calibration {input.calibration:q}"
-        " {params.generations} {params.sets} --config {params.cfg:q} --output {output.table:q}"
+        " {params.generations} {params.likelihoods} {params.sets} --config {params.cfg:q} --output {output.table:q}"
         " --curves {output.curves:q} 2> {log:q}"
 
 

@@ -12,7 +12,7 @@ from tropism.config.detector import DetectorConfig
 from tropism.detect.evaluate import evaluate
 from tropism.detect.saved import Detector, save_detector
 from tropism.detect.tables import CURVES_SCHEMA, DETECTOR_SCHEMA
-from tropism.detect.texts import generation_texts, reference_texts, with_texts
+from tropism.detect.texts import generation_texts, reference_texts, with_margins, with_texts
 from tropism.records.calibration import read_calibrations
 from tropism.records.files import InputError, read_jsonl, replacing, write_manifest, write_table
 from tropism.records.schema import Generation
@@ -63,11 +63,15 @@ def train(
     config: ConfigOption,
     output: Annotated[Path, typer.Option(help="Table to write.")],
     curves: Annotated[Path, typer.Option(help="Table of curve points to write.")],
+    likelihoods: Annotated[
+        list[Path] | None, typer.Option(help="Likelihoods of an arm, for the baseline without a judge; repeat it.")
+    ] = None,
 ) -> None:
     """Train and test the detector on reference answers and on judged generations."""
     settings = DetectorConfig.parse(config)
     written, sampled = _populations(features, references, judgments, calibration)
-    populations = [with_texts(written, reference_texts(sets)), with_texts(sampled, generation_texts(generations))]
+    sampled = with_margins(with_texts(sampled, generation_texts(generations)), likelihoods or [])
+    populations = [with_texts(written, reference_texts(sets)), sampled]
     table, points = evaluate(populations, settings)
     write_table(output, table, DETECTOR_SCHEMA)
     write_table(curves, points, CURVES_SCHEMA)

@@ -21,11 +21,11 @@ from tropism.config.detector import DetectorConfig
 from tropism.config.stats import StatsConfig
 from tropism.detect.models import baseline_probabilities, baselines, detector_probabilities, permute_labels
 from tropism.detect.scores import (
-    auroc_interval,
     curve_points,
     gain_interval,
     mean_intervals,
     point_scores,
+    ranking_intervals,
     retraining_stretch,
 )
 from tropism.detect.splits import LEAVE_ONE_ARM_OUT, Design, arms_out, domains_out, grouped_folds, has_both_labels
@@ -80,10 +80,12 @@ def null_labellings(population: Population, config: DetectorConfig, by_arm: bool
 
 
 def _null_row(labellings: np.ndarray, probabilities: np.ndarray, threshold: float) -> dict[str, float]:
-    """Mean scores over permuted runs, and the central 95 % of their AUROCs."""
+    """Mean scores over permuted runs, and the central 95 % of their AUROCs and AUPRCs."""
     scores = pd.DataFrame([point_scores(y, p, threshold) for y, p in zip(labellings, probabilities, strict=True)])
     low, high = np.percentile(scores["auroc"], [2.5, 97.5])
-    return {**scores.mean().to_dict(), "low": float(low), "high": float(high)}
+    least, most = np.percentile(scores["auprc"], [2.5, 97.5])
+    ends = {"low": float(low), "high": float(high), "auprc_low": float(least), "auprc_high": float(most)}
+    return {**scores.mean().to_dict(), **ends}
 
 
 def evaluate_design(
@@ -101,12 +103,10 @@ def evaluate_design(
     resampling = StatsConfig(draws=max(100, config.draws), seed=config.seed)
 
     def row(model: str, k: int, probabilities: np.ndarray, stretch: float = 1.0) -> dict[str, Any]:
-        low, high = auroc_interval(labels[tested], probabilities, prompts, config.draws, seed, stretch)
         return {
             "model": model,
             "k": k,
-            "low": low,
-            "high": high,
+            **ranking_intervals(labels[tested], probabilities, prompts, config.draws, seed, stretch),
             **point_scores(labels[tested], probabilities, config.threshold),
             **mean_intervals(labels[tested], probabilities, prompts, config.threshold, resampling),
         }

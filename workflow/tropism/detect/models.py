@@ -9,6 +9,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -25,8 +26,9 @@ def baselines(
     """Name -> pipeline and what it sees of each response.
 
     ``domain`` knows what the prompt is about, ``length`` characters and words of the response, ``tfidf`` its words and
-    pairs of words, ``state`` the first 50 principal components of its mean residual state, so as much of the layer as
-    the largest detector and no dictionary. A domain that was not trained on tells ``domain`` nothing. ``smallest`` is
+    pairs of words, ``likelihood`` the arm's own margin between the prompt's references, a missing one as the mean,
+    ``state`` the first 50 principal components of its mean residual state, so as much of the layer as the largest
+    detector and no dictionary. A domain that was not trained on tells ``domain`` nothing. ``smallest`` is
     the size of the least training part. Without states there is no ``state``.
     """
     found: dict[str, tuple[Pipeline, pd.DataFrame | pd.Series]] = {}
@@ -35,6 +37,9 @@ def baselines(
     found["domain"] = make_pipeline(OneHotEncoder(handle_unknown="ignore"), sparse), rows[["domain"]]
     lengths = make_pipeline(FunctionTransformer(np.log1p), StandardScaler(), dense)
     found["length"] = lengths, rows[["characters", "words"]]
+    if "margin" in rows:
+        margins = make_pipeline(SimpleImputer(), StandardScaler(), dense)
+        found["likelihood"] = margins, rows[["margin"]]
     found["tfidf"] = (
         make_pipeline(TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2), sparse),
         rows["text"],

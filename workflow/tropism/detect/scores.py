@@ -52,28 +52,58 @@ def weighted_aurocs(labels: np.ndarray, probabilities: np.ndarray, weights: np.n
     return np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
+def weighted_precisions(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Average precision, sum over thresholds of (R_n - R_(n-1)) P_n, under many weightings: (weightings,).
+
+    Arguments as of :func:`weighted_aurocs`; NaN where a weighting leaves no positive.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    ties = np.flatnonzero(np.diff(-probabilities[order], prepend=-np.inf) > 0)
+    ordered = weights[:, order]
+    positive = np.add.reduceat(ordered * labels[order], ties, axis=1)
+    called = np.cumsum(np.add.reduceat(ordered, ties, axis=1), axis=1)
+    precision = np.divide(np.cumsum(positive, axis=1), called, out=np.zeros_like(called), where=called > 0)
+    found = positive.sum(axis=1)
+    won = (positive * precision).sum(axis=1)
+    return np.divide(won, found, out=np.full(len(weights), np.nan), where=found > 0)
+
+
+def resampled(prompts: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Weights of responses in ``draws`` bootstrap samples of whole prompts, in chunks: (samples, responses)."""
+    codes, names = pd.factorize(prompts, sort=True)
+    generator = np.random.default_rng(seed)
+    for start in range(0, draws, CHUNK):
+        size = min(CHUNK, draws - start)
+        counts = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=size)
+        yield counts[:, codes].astype(float)
+
+
 def bootstrap_aurocs(
     labels: np.ndarray, probabilities: np.ndarray, prompts: np.ndarray, draws: int, seed: int
 ) -> np.ndarray:
     """AUROCs of ``draws`` bootstrap samples of whole prompts: (draws,)."""
-    codes, names = pd.factorize(prompts, sort=True)
-    generator = np.random.default_rng(seed)
-    drawn = []
-    for start in range(0, draws, CHUNK):
-        size = min(CHUNK, draws - start)
-        counts = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=size)
-        drawn.append(weighted_aurocs(labels, probabilities, counts[:, codes].astype(float)))
-    return np.concatenate(drawn)
+    samples = resampled(prompts, draws, seed)
+    return np.concatenate([weighted_aurocs(labels, probabilities, weights) for weights in samples])
 
 
-def auroc_interval(
+def ranking_intervals(
     labels: np.ndarray, probabilities: np.ndarray, prompts: np.ndarray, draws: int, seed: int, stretch: float = 1.0
-) -> tuple[float, float]:
-    """The 95 % percentile interval over samples of prompts, each end ``stretch`` times as far from the AUROC itself."""
-    middle = roc_auc_score(labels, probabilities)
-    ends = np.nanpercentile(bootstrap_aurocs(labels, probabilities, prompts, draws, seed), [2.5, 97.5])
-    low, high = np.clip(middle + stretch * (ends - middle), 0, 1)
-    return float(low), float(high)
+) -> dict[str, float]:
+    """95 % percentile intervals of AUROC (``low``, ``high``) and AUPRC (``auprc_low``, ``auprc_high``) over prompts.
+
+    Each end is put ``stretch`` times as far from the score itself as the samples have it.
+    """
+    ends: dict[str, float] = {}
+    weightings = list(resampled(prompts, draws, seed))
+    for prefix, score, statistic in (
+        ("", roc_auc_score, weighted_aurocs),
+        ("auprc_", average_precision_score, weighted_precisions),
+    ):
+        middle = score(labels, probabilities)
+        drawn = np.concatenate([statistic(labels, probabilities, weights) for weights in weightings])
+        spread = np.clip(middle + stretch * (np.nanpercentile(drawn, [2.5, 97.5]) - middle), 0, 1)
+        ends |= {f"{prefix}low": float(spread[0]), f"{prefix}high": float(spread[1])}
+    return ends
 
 
 def mean_intervals(

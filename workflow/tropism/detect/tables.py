@@ -12,9 +12,10 @@ _KEYS = {
     ),
     "held_out": text("the domain or arm tested, or all"),
     "model": one_of(
-        ["sae", "domain", "length", "tfidf", "state", "permuted"],
-        "what is seen: k SAE features; domain; characters and words; TF-IDF; 50 components of"
-        " the mean residual state; k features, labels permuted",
+        ["sae", "domain", "length", "tfidf", "likelihood", "state", "permuted"],
+        "what is seen: k SAE features; domain; characters and words; TF-IDF; the margin that the"
+        " arm's likelihoods give the prompt, no judge (generations only); 50 components of the mean residual state;"
+        " k features, labels permuted",
     ),
     "k": count("SAE features, chosen on the training part; 0 for models without"),
 }
@@ -33,6 +34,8 @@ DETECTOR_SCHEMA = pa.DataFrameSchema(
         ),
         "high": share("AUROC, upper end of 95 %", nullable=False),
         "auprc": share("average precision; chance is base_rate", nullable=False),
+        "auprc_low": share("its lower end of 95 %, as of AUROC, widened by the same factor", nullable=False),
+        "auprc_high": share("its upper end of 95 %", nullable=False),
         "threshold": share("probability from which a response counts as misaligned", nullable=False),
         "accuracy": share("share right at that threshold", nullable=False),
         "accuracy_low": share("lower end of 95 %, bootstrap over prompts"),
@@ -44,7 +47,7 @@ DETECTOR_SCHEMA = pa.DataFrameSchema(
         "null_high": number("95th percentile of these AUROCs"),
         "p": number("(b + 1) / (m + 1): b of m permuted runs reach the AUROC, one-sided"),
         "finding": one_of(
-            ["", "chance", "domain", "length", "tfidf", "state", "features"],
+            ["", "chance", "domain", "length", "tfidf", "likelihood", "state", "features"],
             "sae only: chance = interval reaches 0.5, or p above 0.05; else the first baseline that it does"
             " not beat (95 % of the paired difference); features = it beats all",
         ),

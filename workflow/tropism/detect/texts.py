@@ -51,3 +51,21 @@ def with_texts(population: Population, texts: pd.DataFrame) -> Population:
         raise InputError(f"{population.name}: {int(missing.sum())} responses have features but no text, first {first}")
     counted = rows.assign(characters=rows["text"].str.len(), words=rows["text"].str.split().str.len())
     return Population(population.name, population.key, counted, population.features)
+
+
+def with_margins(population: Population, likelihoods: Iterable[Path]) -> Population:
+    """``population`` with column ``margin``: how much likelier the arm finds the prompt's misaligned reference.
+
+    Nats/token, from the arms' likelihoods; missing for a prompt without both references. Without any the column is not
+    there. No judge has a part in it.
+    """
+    tables = [pd.read_parquet(path) for path in likelihoods]
+    if not tables:
+        return population
+    scores = pd.concat(tables, ignore_index=True)
+    keys = ["arm", "set", "prompt_id"]
+    margins = scores.loc[scores["instrument"] == "margin", [*keys, "value"]].rename(columns={"value": "margin"})
+    rows = population.rows.merge(margins, how="left", on=keys, validate="many_to_one")
+    if rows["margin"].isna().all():
+        return population
+    return Population(population.name, population.key, rows, population.features)

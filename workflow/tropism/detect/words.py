@@ -15,7 +15,7 @@ import pandas as pd
 from tropism.config.detector import DetectorConfig
 from tropism.config.stats import StatsConfig
 from tropism.detect.models import baseline_probabilities, baselines
-from tropism.detect.scores import auroc_interval, curve_points, mean_intervals, point_scores
+from tropism.detect.scores import curve_points, mean_intervals, point_scores, ranking_intervals
 from tropism.detect.splits import Design, domains_out, grouped_folds, has_both_labels
 from tropism.detect.tables import CURVES_SCHEMA, DETECTOR_SCHEMA
 from tropism.records.calibration import Calibrations
@@ -87,13 +87,12 @@ def _scored(
     """The scores of a baseline on what was held out, with their intervals over prompts."""
     labels, asked = misaligned[design.tested], prompts[design.tested]
     seed = keyed_seed(config.seed, "bootstrap", GENERATIONS, design.evidence, design.held_out)
-    low, high = auroc_interval(labels, chance, asked, config.draws, seed)
     resampling = StatsConfig(draws=max(100, config.draws), seed=config.seed)
     about = {"k": 0, "base_rate": float(labels.mean()), "threshold": config.threshold, "finding": ""}
     scores = point_scores(labels, chance, config.threshold)
     return (
         about
-        | {"low": low, "high": high}
+        | ranking_intervals(labels, chance, asked, config.draws, seed)
         | scores
         | mean_intervals(labels, chance, asked, config.threshold, resampling)
     )

@@ -16,6 +16,7 @@ BASELINES = {
     "domain": ("domain only", canvas.PURPLE, (0, (1, 1))),
     "length": ("length only", canvas.BROWN, (0, (4, 1.5))),
     "tfidf": ("TF-IDF of words", canvas.GREEN, (0, (4, 1, 1, 1))),
+    "likelihood": ("likelihood margin", canvas.GREY, (0, (6, 1, 1, 1))),
     "state": ("mean state", canvas.VERMILION, (0, (2, 1))),
 }
 SHADES = ("#9ecae1", "#6baed6", "#3182bd", "#08519c", "#08306b")

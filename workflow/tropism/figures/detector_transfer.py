@@ -8,7 +8,7 @@ from tropism.figures.canvas import Arms, Drawing, Plot, Tables
 COLUMNS = ["population", "evidence", "held_out", "model", "k", "n_responses", "auroc", "low", "high", "finding"]
 EVIDENCE = {"leave-one-domain-out": "unseen domain", "leave-one-arm-out": "unseen arm"}
 POPULATIONS = {"references": "reference answers", "generations": "the arms' responses"}
-NAMES = {"domain": "domain", "length": "length", "tfidf": "TF-IDF", "state": "mean state"}
+NAMES = {"domain": "domain", "length": "length", "tfidf": "TF-IDF", "likelihood": "margin", "state": "mean state"}
 
 
 def draw(tables: Tables, arms: Arms) -> Drawing:

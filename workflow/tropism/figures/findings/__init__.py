@@ -22,6 +22,7 @@ FINDINGS: dict[str, Callable[[pd.DataFrame], Iterator[str]]] = {
     "training": instruments.training,
     "judge": instruments.judge,
     "features": mechanism.features,
+    "feature_overlap": mechanism.feature_overlap,
     "interventions": mechanism.interventions,
     "detector": mechanism.detector,
     "calibration": mechanism.calibration,

@@ -24,6 +24,17 @@ def features(points: pd.DataFrame) -> Iterator[str]:
         )
 
 
+def feature_overlap(points: pd.DataFrame) -> Iterator[str]:
+    """The two domains that share most features, by population, beside chance."""
+    for population, some in points[points["domain"] < points["other"]].groupby("population", sort=True):
+        most = some.loc[some["same"].idxmax()]
+        yield (
+            f"{population}: {most['domain']} and {most['other']} share most, {most['same']:.0f} features with one sign"
+            f" where chance gives {most['chance']:.1f}; {int(some['opposite'].sum())} are shared with the reverse sign"
+            f" by any two of {some['n_features'].max():.0f} compared."
+        )
+
+
 def detector(points: pd.DataFrame) -> Iterator[str]:
     """The detector of most features in grouped cross-validation, beside its best baseline."""
     scores = points[points["auroc"].notna() & (points["held_out"] == "all")]
