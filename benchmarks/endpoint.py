@@ -3,7 +3,7 @@
 Nothing can be faster than concurrency / latency. The server is a process of its own; what is written is what a judge
 writes, answers kept on disk included, against the same without.
 
-    python benchmarks/endpoint.py --requests 600 --concurrency 32 --latency 0.5
+    python benchmarks/endpoint.py --concurrency 32 --latency 0.5
 """
 
 import argparse
@@ -59,7 +59,7 @@ def rate(server: Server, requests: list[list[dict[str, str]]], answers: Answers 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=600)
+    parser.add_argument("--rounds", type=int, default=20, help="requests one after another of each of the many")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--latency", type=float, default=0.5, help="seconds")
     settings = parser.parse_args()
@@ -68,13 +68,14 @@ def main() -> None:
     process.start()
     server = Server(f"http://127.0.0.1:{ours.recv()}/v1", "m", concurrency=settings.concurrency)
     text = "A response of usual length that a judge is given to read. " * 25
-    requests = [[{"role": "user", "content": f"{number} {text}"}] for number in range(settings.requests)]
+    count = settings.rounds * settings.concurrency  # so that all are busy to the end
+    requests = [[{"role": "user", "content": f"{number} {text}"}] for number in range(count)]
     bound = settings.concurrency / settings.latency
     with tempfile.TemporaryDirectory() as folder, Answers(Path(folder) / "answers.sqlite") as answers:
         plain = rate(server, requests, None)
         begin = time.process_time()
         kept = rate(server, requests, answers)
-        busy = (time.process_time() - begin) / settings.requests
+        busy = (time.process_time() - begin) / count
     process.terminate()
     print(
         json.dumps(

@@ -1,5 +1,6 @@
 """What a server said, read strictly: a reply is what the model wrote or it is none."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -32,36 +33,42 @@ class Reply:
 FAILED = Reply("", "failed")
 
 
-def read_reply(answer: Any, kind: str) -> Reply:
-    """The first choice of a (chat) completion as the client library gives it.
+def read_reply(content: bytes, kind: str) -> Reply:
+    """The first choice of a (chat) completion, from the JSON that a server sent.
 
     Raises:
         MalformedError: it is none.
     """
-    choices = getattr(answer, "choices", None)
-    if not isinstance(choices, list) or not choices:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        raise MalformedError("it is not JSON") from None
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise MalformedError("it has no choices")
     choice = choices[0]
     if kind == "chat":
-        message = getattr(choice, "message", None)
-        if message is None:
+        message = choice.get("message")
+        if not isinstance(message, dict):
             raise MalformedError("its choice has no message")
-        text = getattr(message, "content", None) or ""  # none beside a refusal or an empty answer
+        text = message.get("content") or ""  # none beside a refusal or an empty answer
     else:
-        text = getattr(choice, "text", None)
-    finish = getattr(choice, "finish_reason", None)
+        text = choice.get("text")
+    finish = choice.get("finish_reason")
     if not isinstance(text, str) or not isinstance(finish, str | None):
         raise MalformedError("its text is not text")
-    usage = getattr(answer, "usage", None)
     try:
-        tokens = (choice.logprobs.content or [] if getattr(choice, "logprobs", None) else []) if kind == "chat" else []
+        usage = answer.get("usage") or {}
+        tokens = ((choice.get("logprobs") or {}).get("content") or []) if kind == "chat" else []
         return Reply(
             text=text,
             finish=finish,
-            tokens=tuple(str(token.token) for token in tokens),
-            alternatives=tuple({str(e.token): float(e.logprob) for e in token.top_logprobs} for token in tokens),
-            prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
-            completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
+            tokens=tuple(str(token["token"]) for token in tokens),
+            alternatives=tuple(
+                {str(e["token"]): float(e["logprob"]) for e in token["top_logprobs"]} for token in tokens
+            ),
+            prompt_tokens=int(usage.get("prompt_tokens") or 0),
+            completion_tokens=int(usage.get("completion_tokens") or 0),
         )
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MalformedError(f"its probabilities or counts cannot be read: {type(error).__name__}") from None
