@@ -83,6 +83,7 @@ class ClusterProject(Project):
     """A copy of the project whose Snakemake submits to the cluster."""
 
     cluster: Cluster
+    runs: list[subprocess.Popen] = field(default_factory=list)
 
     @property
     def results(self) -> Path:
@@ -105,7 +106,7 @@ class ClusterProject(Project):
         """A running ``snakemake --profile``, its output in ``snakemake.log``."""
         command = [sys.executable, "-m", "snakemake", "--profile", str(self.profile(**train_step)), *arguments]
         with (self.folder / "snakemake.log").open("w") as file:
-            return subprocess.Popen(
+            run = subprocess.Popen(
                 [*command, "--", *(targets or ["all"])],
                 cwd=self.folder,
                 stdout=file,
@@ -113,6 +114,15 @@ class ClusterProject(Project):
                 start_new_session=True,
                 env=self.cluster.clients(),
             )
+        self.runs.append(run)
+        return run
+
+    def end(self) -> None:
+        """End what a test may have left: each Snakemake first, or it would submit its jobs again."""
+        for run in self.runs:
+            run.kill()
+            run.wait()
+        self.cluster.cancel_all()
 
     def said(self) -> str:
         return (self.folder / "snakemake.log").read_text()
@@ -122,8 +132,7 @@ class ClusterProject(Project):
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
-            self.cluster.cancel_all()
+            self.end()
             pytest.fail(f"still running after {seconds} s:\n" + self.said()[-5000:])
         assert process.returncode == 0, self.said()[-8000:]
         return self.said()
@@ -184,10 +193,16 @@ def trained(tmp_path_factory, base_model) -> Project:
 
 
 @pytest.fixture
-def disturbed(cluster, trained, tmp_path):
-    """A copy of the project in which only the training is still to be done; its jobs are gone when the test ends."""
+def whole(cluster, trained, tmp_path):
+    """A copy of the project after its training; its jobs are gone when the test ends."""
     shutil.copytree(trained.folder, tmp_path / "copy", symlinks=True, copy_function=copy_or_link)
     project = ClusterProject(tmp_path / "copy", cluster)
-    shutil.rmtree(project.results / "lineages")
     yield project
-    cluster.cancel_all()
+    project.end()
+
+
+@pytest.fixture
+def disturbed(whole):
+    """A copy of the project in which the training is still to be done."""
+    shutil.rmtree(whole.results / "lineages")
+    return whole

@@ -4,9 +4,13 @@ HUB_MODELS = [name for name, model in EXPERIMENT.models.items() if on_hub(model.
 
 UNPINNED = sorted(
     {
-        used.source
-        for used in [*EXPERIMENT.models.values(), *EXPERIMENT.datasets.values()]
-        if on_hub(used.source) and not registered(used.source).revision
+        source
+        for source in [
+            *(used.source for used in EXPERIMENT.models.values()),
+            *(used.source for used in EXPERIMENT.datasets.values()),
+            *(arm.adapter for arm in ARMS.values() if arm.adapter),
+        ]
+        if on_hub(source) and not registered(source).revision
     }
 )
 if UNPINNED and workflow.is_main_process:
