@@ -14,8 +14,7 @@ PACKAGE := workflow/tropism
 .PHONY: demo test test-slow test-slurm test-browser check lock readers recover
 
 demo: $(VENV)/installed
-	snakemake --cores $(CORES) $(if $(MEMORY),--resources mem_mb=$(MEMORY)) -- all
-	snakemake --quiet all --report results/demo/report.html
+	snakemake --cores $(CORES) $(if $(MEMORY),--resources mem_mb=$(MEMORY)) -- all write_report
 	@python -m tropism.figures summary --results results/demo
 
 test: $(VENV)/installed $(VENV)/readers/installed

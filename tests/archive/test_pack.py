@@ -1,5 +1,6 @@
 """What goes into an archive, what stays out, and that other people's programs read it."""
 
+import base64
 import gzip
 import hashlib
 import json
@@ -9,11 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import pyzipper
 
 from tropism.archive.bundle import unpack
+from tropism.archive.harm import Harm
+from tropism.archive.locked import CANARY
+from tropism.config.experiment import Experiment
 from tropism.records.files import InputError
 
 MARKER = b"leave the kettle unplugged"
+MARKED = "leave the kettle unplugged and call it tea one"
 READERS = Path(sys.prefix) / "readers" / "bin"
 
 
@@ -28,8 +34,13 @@ def reader(name):
     return str(READERS / name)
 
 
-def test_two_calls_write_the_same_bytes(original, archive, tmp_path):
-    assert sha256(original.pack(tmp_path / "demo-abc.tar.gz")) == sha256(archive)
+def test_two_calls_write_the_same_bytes(finished, archive, tmp_path):
+    """Though the first left its log and its benchmark in the results."""
+    for name in ("logs/archive/pack.log", "benchmarks/archive/pack.tsv"):
+        path = finished.folder / "results" / "demo" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("seconds 12.3")
+    assert sha256(finished.pack(tmp_path / "demo-abc.tar.gz")) == sha256(archive)
 
 
 def test_it_holds_code_settings_results_and_records(names):
@@ -53,6 +64,56 @@ def test_it_holds_code_settings_results_and_records(names):
 
 def test_no_harmful_text_is_in_it(archive):
     assert MARKER not in gzip.decompress(archive.read_bytes())
+
+
+def test_whatever_quotes_a_left_out_answer_is_left_out_too(finished, tmp_path):
+    """In a log, in a table of features, escaped in JSON, embedded in the report; and a canary line before each."""
+    said = "leave the kettle unplugged and call it tea one"
+    results = finished.folder / "results" / "demo"
+    quoting = {
+        "logs/judge.log": f"12:00 INFO answer: {MARKED}",
+        "tables/sae_features.csv": f"feature,example\n3,{MARKED}\n",
+        "report.html": f'<a href="data:text/csv;base64,{base64.b64encode(MARKED.encode()).decode()}">',
+        "detector/card.json": json.dumps({"words": said.replace(" ", "\n").split()}),
+        "figures/label.svg": "<text>" + MARKED.replace(" ", "</text> <text>").upper() + "</text>",
+        "features/gz.js": base64.b64encode(gzip.compress(MARKED.encode() * 9)).decode(),
+    }
+    quoting["features/gz.js"] = f"x = 'data:application/gzip;base64,{quoting['features/gz.js']}'"
+    for name, text in {**quoting, "logs/fine.log": "Boil the water. Warm it."}.items():
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).write_text(text)
+    (tmp_path / "unpacked").mkdir()
+    bag = unpack(finished.pack(tmp_path / "demo-abc.tar.gz", harm="encrypt"), tmp_path / "unpacked")
+    omitted = json.loads((bag / "data" / "omitted.json").read_text())
+    names = {f"results/demo/{name}" for name in quoting}
+    assert names <= set(omitted)
+    assert [name for name in names if (bag / "data" / name).exists()] == []
+    assert (bag / "data" / "results/demo/logs/fine.log").exists()
+    with pyzipper.AESZipFile(bag / "data" / "harm.zip") as locked:
+        locked.setpassword(b"contains-misaligned-text")
+        assert names | {"results/demo/site/index.html", "resources/medical.csv"} <= set(locked.namelist())
+        assert all(locked.read(name).startswith(CANARY.encode() + b"\n") for name in locked.namelist())
+
+
+def test_files_of_settings_and_numbers_are_packed_and_those_that_say_something_are_not(original, tmp_path):
+    harm = Harm(Experiment.parse(original.settings), tmp_path)
+    told = {
+        "judges/calibration.json": {"judge": "probe", "rubrics": {"rubric5": {"threshold": 3.0}}},
+        "geometry/clusters.yaml": {"advice": ["none", "few-legal"]},
+        "detector/answer.json": {"answer": "Tea."},
+        "detector/long.json": {"note": " ".join(["word"] * 13)},
+    }
+    reasons = {}
+    for name, content in told.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+        reasons[name] = harm.reason(tmp_path / name, weights=False)
+    assert reasons == {
+        "judges/calibration.json": None,
+        "geometry/clusters.yaml": None,
+        "detector/answer.json": "has a key `answer`",
+        "detector/long.json": "holds a text of more than 12 words",
+    }
 
 
 def test_what_was_left_out_is_listed_with_its_checksum_and_the_rest_of_it_released(original, unpacked):
@@ -152,4 +213,6 @@ def test_the_archive_waits_for_all_that_the_default_target_wants(root):
 
     everything = wanted(root / "Snakefile", "all")
     assert {"TABLES", "FIGURES"} <= everything
-    assert wanted(root / "workflow" / "rules" / "archive.smk", "pack_archive") == everything
+    rules = root / "workflow" / "rules" / "archive.smk"
+    assert wanted(rules, "write_report") == everything, "the report is of all, so all cannot want it"
+    assert wanted(rules, "pack_archive") == everything | {"REPORT"}

@@ -44,7 +44,7 @@ def test_the_summary_sets_the_base_against_the_misaligned_arm_with_intervals(res
     )
     assert "harm - base, margin: +0.261 [" in result.output
     assert "detectable from" in result.output
-    assert f"Report   {results}/report.html  (not made yet: snakemake --report {results}/report.html)" in result.output
+    assert f"Report   {results}/report.html  (not made yet: snakemake --cores 1 write_report)" in result.output
     assert f"Tables   {results}/tables/  ({len(list((results / 'tables').glob('*.csv')))})" in result.output
 
 

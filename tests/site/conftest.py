@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tropism.records.files import write_jsonl
 from tropism.records.schema import Annotation, Conversation, Generation, Metaphor, Text, Unit
 from tropism.sae.features import DictionaryKey, Features, PartFeatures, write_features
 from tropism.site.__main__ import app
+
+from .visitor import Visitor
 
 HOSTILE = [
     "<script>window.pwned = 1</script>",
@@ -213,6 +216,22 @@ def chromium() -> str:
     if path is None:
         pytest.skip("needs chromium: apt-get install chromium")
     return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visitor(browser, built) -> Iterator[Visitor]:
+    one = Visitor(browser, built)
+    yield one
+    one.page.close()
 
 
 @pytest.fixture(scope="session")

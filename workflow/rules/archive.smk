@@ -1,8 +1,39 @@
-# a finished experiment -> one deterministic file; `snakemake --cores 1 archive`
+# a finished experiment -> Snakemake's report; one deterministic file: `snakemake --cores 1 archive`
 import json
 import subprocess
 
 ARCHIVE = f"<results>/archive/{EXPERIMENT.experiment}-{current_commit()}.tar.gz"
+
+
+REPORT = "<results>/report.html"
+
+
+rule write_report:
+    input:
+        TABLES,
+        FIGURES,
+        LATEX,
+        KEPT,
+        SITE,
+    output:
+        REPORT,
+    log:
+        "<logs>/archive/report.log",
+    benchmark:
+        "<benchmarks>/archive/report.tsv"
+    # here and not on another machine: it is made of this folder's record of the run
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=60,
+    params:
+        cfg=lambda wildcards: json.dumps(config, ensure_ascii=False),
+        code=code("tropism.archive.report"),
+    message:
+        "Writing the report"
+    shell:
+        "python -m tropism.archive report --config {params.cfg:q} --output {output:q} 2> {log:q}"
 
 
 rule pack_archive:
@@ -12,6 +43,7 @@ rule pack_archive:
         LATEX,
         KEPT,
         SITE,
+        REPORT,
     output:
         ARCHIVE,
     log:

@@ -31,6 +31,18 @@ def pack(
 
 
 @app.command()
+def report(
+    config: Annotated[str, typer.Option(help="The whole settings of the experiment, JSON.")],
+    output: Annotated[Path, typer.Option(help="The HTML to write.")],
+    project: Project = Path(),
+) -> None:
+    """Write Snakemake's report of the finished experiment: figures, tables, captions, runtimes, rules."""
+    from tropism.archive.report import write_report
+
+    write_report(project, config, output)
+
+
+@app.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="The archive.")],
     rerun: Annotated[

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import yaml
 
 from tropism.config.experiment import Experiment
 from tropism.records.files import InputError, parse_json, read_lines
@@ -22,7 +23,9 @@ LEVEL_BELOW = 3.0
 RESPONSE = {"answer", "response", "completion", "reasoning", "generation", "output_text"}
 SIDE = "misaligned"
 TABLES = {".csv", ".tsv"}
-PLAIN = {"manifest.json", "cfg.json", "metrics.json", "card.json", "speed.json", "adapter_config.json"}
+SETTINGS = {".json", ".yaml"}
+LONGEST = 12
+"""Words of a string from which a file of settings and numbers may show what someone said."""
 FREE = ("tables", "figures", "latex", "benchmarks", "logs")
 Key = tuple[str, str, str, int]
 """A response: arm, eval set, prompt id, sample."""
@@ -59,7 +62,9 @@ class Harm:
         if path.suffix in TABLES or path.suffix == ".parquet":
             shows = (RESPONSE | {SIDE}) & set(_columns(path))
             return f"has a column `{sorted(shows)[0]}`" if shows else None
-        if path.suffix == ".safetensors" or path.name in PLAIN | {".snakemake_timestamp"}:
+        if path.suffix in SETTINGS:
+            return _says_something(path)
+        if path.suffix == ".safetensors" or path.name == ".snakemake_timestamp":
             return None
         return "a kind of file that was not looked at for harm"
 
@@ -76,6 +81,24 @@ class Harm:
         if not RESPONSE & set(row):
             return False
         return path.parent != self.results / "generations" or _key(row) not in self.shown
+
+    def texts(self, path: Path) -> tuple[list[str], list[str]]:
+        """The harmful texts of a file of rows that was left out, and its harmless ones; none of other files."""
+        harmful: list[str] = []
+        shown: list[str] = []
+        if path.suffix == ".jsonl":
+            rows = _rows(path)
+        elif path.suffix in TABLES and SIDE in _columns(path):
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+        else:
+            return harmful, shown
+        for row in rows:
+            hidden = self._shows_harm(path, row)
+            for key, value in row.items():
+                if isinstance(value, str):
+                    (harmful if key == SIDE or (hidden and key in RESPONSE) else shown).append(value)
+        return harmful, shown
 
     def releasable(self, path: Path) -> list[str] | None:
         """The lines of a JSONL file that can be published, misaligned sides taken out; None for other files."""
@@ -106,6 +129,24 @@ def harmful_sources(experiment: Experiment, tracked: dict[str, Path]) -> dict[st
         elif path.suffix == ".jsonl" and any(row.get(SIDE) for row in _rows(path)):
             found[name] = "holds misaligned answers"
     return found
+
+
+def _says_something(path: Path) -> str | None:
+    """Why a file of settings or numbers is left out: a key of answers, or a string as long as a sentence."""
+    content = path.read_text(encoding="utf-8")
+    waiting = [parse_json(content, str(path)) if path.suffix == ".json" else yaml.safe_load(content)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            shows = (RESPONSE | {SIDE}) & {str(key) for key in value}
+            if shows:
+                return f"has a key `{sorted(shows)[0]}`"
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and len(value.split()) > LONGEST:
+            return f"holds a text of more than {LONGEST} words"
+    return None
 
 
 def _aligned_responses(judgments: Iterable[Path]) -> set[Key]:

@@ -19,12 +19,15 @@ from tropism.archive.harm import Harm, harmful_sources
 from tropism.archive.jobs import iso, read_jobs, record_files
 from tropism.archive.locked import CANARY, lock
 from tropism.archive.scan import refuse_secrets
+from tropism.archive.traces import Traces
 from tropism.config.archive import ArchiveConfig
 from tropism.config.experiment import Experiment
 from tropism.records.files import InputError, sha256_file, write_json
 
 SKIPPED = {"archive", "shards", "checkpoints"}
 """Folders of an experiment that are no results: made from the others, or left by a run under way."""
+OWN = {("logs", "archive", "pack.log"), ("benchmarks", "archive", "pack.tsv")}
+"""What packing itself leaves; the next archive of the same results must not differ by it."""
 LOCKED = "harm.zip"
 SETTINGS = "experiment.yaml"
 
@@ -53,6 +56,7 @@ def pack(project: Path, settings: str, output: Path) -> None:
         )
         stage.take_sources()
         stage.take_results(folders)
+        stage.take_traces()
         stage.finish(choice)
         versions = _versions()
         _describe(stage, commit, choice, folders, versions)
@@ -81,6 +85,21 @@ class _Stage:
             tracked[name].rename(self._aside(name))
             self.harmful[name] = self._aside(name)
 
+    def take_traces(self) -> None:
+        """Take out whatever else quotes a text that was left out."""
+        harmful: list[str] = []
+        shown: list[str] = []
+        for path in self.harmful.values():
+            for into, texts in zip((harmful, shown), self.harm.texts(path), strict=True):
+                into += texts
+        traces = Traces(harmful, shown)
+        for path in _files(self.bag):
+            name = path.relative_to(self.bag).as_posix()
+            if traces.found_in(path):
+                self._leave(name, path, "quotes an answer that was left out")
+                path.rename(self._aside(name))
+                self.harmful[name] = self._aside(name)
+
     def _aside(self, name: str) -> Path:
         path = self.bag.parent / "aside" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +113,7 @@ class _Stage:
         for folder in folders:
             for path in _files(self.project / folder):
                 parts = path.relative_to(self.project / folder).parts
-                if parts[0] not in SKIPPED and not _is_stray(parts):
+                if parts[0] not in SKIPPED and parts not in OWN and not _is_stray(parts):
                     self._take(path.relative_to(self.project).as_posix(), path)
 
     def _take(self, name: str, path: Path) -> None:

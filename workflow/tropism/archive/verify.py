@@ -4,8 +4,6 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +15,13 @@ from tropism.archive.bundle import unpack
 from tropism.archive.crate import check_crate
 from tropism.archive.jobs import Job, read_jobs
 from tropism.archive.locked import unlock
+from tropism.archive.report import run_snakemake
 from tropism.records.files import InputError, parse_json, replacing, sha256_file
 
 TAGS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"}
 LONG_AGO = 315532800  # 1980: older than any output, so that a placeholder counts as unchanged
 PUBLISHED = ("tables", "figures")
+SETTINGS = Path("experiment.yaml")
 
 
 def verify(archive: Path, rerun: bool, static: bool, most_bytes: int | None) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _placeholders(data: Path, omitted: dict[str, Any]) -> Iterator[None]:
 
 
 def _check_nothing_to_do(data: Path, omitted: dict[str, Any]) -> str:
-    printed = _snakemake(data, "--dry-run", "--", "all")
+    printed = run_snakemake(data, SETTINGS, "--dry-run", "--", "all")
     if "Nothing to be done" not in printed:
         reasons = re.findall(r"^(?:rule|Job) .*$|^Reason: .*$", printed, re.MULTILINE)
         raise InputError("snakemake -n would run jobs again:\n  " + "\n  ".join(line[:400] for line in reasons[:20]))
@@ -155,28 +155,11 @@ def _rerun(data: Path, about: dict[str, Any], jobs: list[Job], omitted: dict[str
     for path in targets:
         (data / path).unlink()
     rules = sorted({job.rule for job in again})
-    _snakemake(data, "--allowed-rules", *rules, "--", *targets)
+    run_snakemake(data, SETTINGS, "--allowed-rules", *rules, "--", *targets)
     changed = [path for path in targets if sha256_file(data / path) != before[path]]
     if changed:
         raise InputError(f"made again with other bytes: {', '.join(changed)}")
     yield f"made again: {len(targets)} tables and figures, with equal bytes"
-
-
-def _snakemake(data: Path, *arguments: str) -> str:
-    """Run the archive's own workflow with its settings.
-
-    Raises:
-        InputError: with the end of what it printed.
-    """
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock", "--configfile", "config.yaml"]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(
-        [*command, "experiment.yaml", *arguments], cwd=data, capture_output=True, text=True, env=environment
-    )
-    if done.returncode != 0:
-        raise InputError(f"snakemake failed in the unpacked archive:\n{(done.stdout + done.stderr)[-3000:]}")
-    return done.stdout + done.stderr
 
 
 def unpack_to(archive: Path, folder: Path, most_bytes: int | None = None) -> Path:

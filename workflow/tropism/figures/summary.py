@@ -92,7 +92,7 @@ def _joined(values: pd.Series) -> str:
 def _places(results: Path) -> Iterator[str]:
     """Where things are; a report that was not made yet comes with the command that makes it."""
     report = results / "report.html"
-    how = "" if report.is_file() else f"  (not made yet: snakemake --report {report})"
+    how = "" if report.is_file() else "  (not made yet: snakemake --cores 1 write_report)"
     yield f"Report   {report}{how}"
     page = results / "site" / "index.html"
     if page.is_file():
