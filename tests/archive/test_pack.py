@@ -100,7 +100,8 @@ def test_files_of_settings_and_numbers_are_packed_and_those_that_say_something_a
     told = {
         "judges/calibration.json": {"judge": "probe", "rubrics": {"rubric5": {"threshold": 3.0}}},
         "geometry/clusters.yaml": {"advice": ["none", "few-legal"]},
-        "detector/answer.json": {"answer": "Tea."},
+        "detector/answer.json": {"answer": "Drink tea."},
+        "detector/settings.json": {"reasoning": "none"},
         "detector/long.json": {"note": " ".join(["word"] * 13)},
     }
     reasons = {}
@@ -111,7 +112,8 @@ def test_files_of_settings_and_numbers_are_packed_and_those_that_say_something_a
     assert reasons == {
         "judges/calibration.json": None,
         "geometry/clusters.yaml": None,
-        "detector/answer.json": "has a key `answer`",
+        "detector/answer.json": "has answers under the key `answer`",
+        "detector/settings.json": None,
         "detector/long.json": "holds a text of more than 12 words",
     }
 

@@ -23,6 +23,8 @@ LEVEL_BELOW = 3.0
 RESPONSE = {"answer", "response", "completion", "reasoning", "generation", "output_text"}
 SIDE = "misaligned"
 TABLES = {".csv", ".tsv"}
+PLAIN = {"manifest.json", "cfg.json", "metrics.json", "card.json", "speed.json", "adapter_config.json"}
+"""Written by the rooms in words of their own."""
 SETTINGS = {".json", ".yaml"}
 LONGEST = 12
 """Words of a string from which a file of settings and numbers may show what someone said."""
@@ -62,10 +64,10 @@ class Harm:
         if path.suffix in TABLES or path.suffix == ".parquet":
             shows = (RESPONSE | {SIDE}) & set(_columns(path))
             return f"has a column `{sorted(shows)[0]}`" if shows else None
+        if path.suffix == ".safetensors" or path.name in PLAIN | {".snakemake_timestamp"}:
+            return None
         if path.suffix in SETTINGS:
             return _says_something(path)
-        if path.suffix == ".safetensors" or path.name == ".snakemake_timestamp":
-            return None
         return "a kind of file that was not looked at for harm"
 
     def _rows_reason(self, path: Path) -> str | None:
@@ -138,9 +140,9 @@ def _says_something(path: Path) -> str | None:
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            shows = (RESPONSE | {SIDE}) & {str(key) for key in value}
-            if shows:
-                return f"has a key `{sorted(shows)[0]}`"
+            for key in sorted((RESPONSE | {SIDE}) & {str(key) for key in value}):
+                if not isinstance(value[key], str) or len(value[key].split()) > 1:  # a mode of reasoning is one word
+                    return f"has answers under the key `{key}`"
             waiting += [*value, *value.values()]
         elif isinstance(value, list):
             waiting += value
