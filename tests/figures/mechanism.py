@@ -127,7 +127,8 @@ def prior_prediction() -> pd.DataFrame:
                 rows.append(
                     {
                         "arm": arm, "outcome": outcome, "features": features, "position": position, "layer": layer,
-                        "families": "prompt", "width": 576, "n_prompts": 70, "n_families": 70, "r2": r2, "r2_low": r2 - 0.3,
+                        "families": "prompt", "width": 576, "n_prompts": 70, "n_families": 70,
+                        "r2": r2, "r2_low": r2 - 0.3,
                         "r2_high": r2 + 0.2, "spearman": 0.3, "spearman_low": 0.1, "spearman_high": 0.5,
                     }
                 )  # fmt: skip
