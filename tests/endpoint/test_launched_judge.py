@@ -93,7 +93,7 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path, root, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-a-server-of-ours")
+    monkeypatch.setenv("OPENAI_API_KEY", "not-for-a-server-of-ours")
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     return Stage(tmp_path, root)
 
