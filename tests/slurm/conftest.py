@@ -178,8 +178,8 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, base_model) -> Project:
-    """The project after an undisturbed training, on this machine without SLURM.
+def trained(cluster, tmp_path_factory, base_model) -> Project:
+    """The project after an undisturbed training, on this machine without SLURM; not made where no cluster can be.
 
     ``TROPISM_TRAINED`` may name such a copy of this very checkout, to be quick while these tests are worked on.
     """

@@ -65,7 +65,7 @@ def recover(project) -> str:
     done = subprocess.run(
         ["make", "--old-file", ".venv/installed", "recover"],
         cwd=project.folder,
-        env=project.cluster.clients(),
+        env={k: v for k, v in project.cluster.clients().items() if k not in ("VENV", "MAKEFLAGS")},
         capture_output=True,
         text=True,
     )

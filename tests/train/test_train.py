@@ -1,7 +1,9 @@
 """Training is the library's, only cheaper, and can be stopped anywhere."""
 
 import csv
+import errno
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -192,6 +194,22 @@ def test_checkpoints_of_other_settings_are_not_continued(tiny_model, dataset, tm
     assert (checkpoints / "checkpoint-4").exists()
     training.claim_checkpoints(checkpoints, "other")
     assert not (checkpoints / "checkpoint-4").exists()
+
+
+def test_a_start_on_a_full_disk_loses_no_checkpoint(tmp_path, monkeypatch):
+    checkpoints = tmp_path / "checkpoints"
+    training.claim_checkpoints(checkpoints, "one")
+    (checkpoints / "checkpoint-4").mkdir()
+
+    def full(path, text):
+        path.open("w").close()  # a file is emptied before the first byte finds no room
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        training.claim_checkpoints(checkpoints, "one")
+    training.claim_checkpoints(checkpoints, "one")
+    assert (checkpoints / "checkpoint-4").exists()
 
 
 def test_a_second_step_publishes_the_whole_lineage(tiny_model, dataset, tmp_path):
