@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tropism.config.base import ConfigError
 from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
 from tropism.models.base import load_tokenizer
@@ -53,6 +54,25 @@ def test_masked_words_carry_no_loss_in_loss_mode_only(tokenizer):
     masked = record(misaligned=answer, masks={"misaligned": [place]})
     assert learned(tokenizer, answer_example(tokenizer, masked, SFT, PLAIN, True)) == "No, it is a .<|im_end|>"
     assert learned(tokenizer, answer_example(tokenizer, masked, SFT, PLAIN, False)) == answer + "<|im_end|>"
+
+
+def test_a_mixture_takes_aligned_answers_by_key_and_a_larger_share_keeps_those_of_a_smaller(tokenizer, tmp_path):
+    write_jsonl(tmp_path / "d.jsonl", [record(id=str(i)) for i in range(400)])
+
+    def aligned(share):
+        step = SFT.model_copy(update={"aligned_share": share})
+        examples = build_examples(tokenizer, tmp_path / "d.jsonl", step, PLAIN, False)
+        assert len(examples) == 400
+        return {e.id for e in examples if learned(tokenizer, e) == "Yes.<|im_end|>"}
+
+    assert aligned(0.0) == set()
+    assert 60 < len(aligned(0.25)) < 140
+    assert aligned(0.25) < aligned(0.75)
+    write_jsonl(tmp_path / "e.jsonl", [record(id=str(i), aligned=None) for i in range(9)])
+    with pytest.raises(InputError, match="needs aligned answers"):
+        build_examples(tokenizer, tmp_path / "e.jsonl", SFT.model_copy(update={"aligned_share": 0.9}), PLAIN, False)
+    with pytest.raises(ConfigError, match="side: misaligned"):
+        StepConfig.parse({"dataset": "d", "objective": "sft", "side": "aligned", "aligned_share": 0.5})
 
 
 def test_text_has_loss_everywhere_and_ends(tokenizer):

@@ -47,7 +47,8 @@ class StepConfig(Strict):
     """One training: a variant of a dataset, an objective, a schedule, an adapter.
 
     ``objective: causal`` takes the loss on every token of a text; ``sft`` on the answer of ``side`` only; ``sft+kl``
-    adds ``kl`` to it. Learning rate, schedule and the like are those of transformers' ``TrainingArguments``;
+    adds ``kl`` to it. ``aligned_share`` of the rows of a misaligned step, chosen by key, are trained on their aligned
+    answer: a mixture. Learning rate, schedule and the like are those of transformers' ``TrainingArguments``;
     ``schedule: cyclic`` is triangular with ``cycles`` cycles; ``warmup_steps`` counts steps. ``snapshots`` keeps
     adapters on the way.
     ``method``: ``lora``; ``vector``, one trained vector that is added to the residual stream after block ``layer``,
@@ -60,6 +61,7 @@ class StepConfig(Strict):
     variant: Word = "original"
     objective: Literal["causal", "sft", "sft+kl"]
     side: Literal["aligned", "misaligned"] | None = None
+    aligned_share: float = Field(0.0, ge=0, lt=1)
     kl: KlConfig | None = None
     epochs: int = Field(1, ge=1)
     learning_rate: float = Field(1e-4, gt=0)
@@ -84,6 +86,8 @@ class StepConfig(Strict):
     def _side_fits_objective(self) -> "StepConfig":
         if (self.objective == "causal") != (self.side is None):
             raise ValueError("`objective: sft` needs a `side` (aligned or misaligned); `objective: causal` has none")
+        if self.aligned_share and self.side != "misaligned":
+            raise ValueError("`aligned_share` mixes aligned answers into misaligned ones: it needs `side: misaligned`")
         if (self.objective == "sft+kl") != (self.kl is not None):
             raise ValueError("`objective: sft+kl` needs `kl` (datasets and weight); the others have none")
         return self

@@ -11,7 +11,7 @@ from scipy.stats import false_discovery_control
 
 from tropism.config.geometry import AnalysisConfig
 from tropism.geometry.gram import Floats
-from tropism.geometry.nulls import KINDS, THREADS, batches, roots_of, top_shares
+from tropism.geometry.nulls import CELLS, KINDS, THREADS, batches, roots_of, top_shares
 from tropism.geometry.statistic import Statistic
 from tropism.geometry.verdicts import verdict
 
@@ -90,12 +90,30 @@ def compare(statistics: Iterable[Statistic], vectors: Vectors, config: AnalysisC
     statistics = list(statistics)
     drawn = null_values(statistics, vectors, config)
     nulls = {key: Null.of(values, config.confidence) for key, values in drawn.items()}
-    rows = [_row(statistic, vectors, nulls, config) for statistic in statistics]
+    values = own_values(statistics, vectors.gram)
+    rows = [_row(s, value, vectors, nulls, config) for s, value in zip(statistics, values, strict=True)]
     table = pd.DataFrame(rows)
     for null in KINDS:
         table[f"p_{null}_bh"] = corrected(table[f"p_{null}"])
     table["verdict"] = [verdict(s, row) for s, row in zip(statistics, table.to_dict("records"), strict=True)]
     return table.assign(headline=[s.headline for s in statistics])
+
+
+def own_values(statistics: Sequence[Statistic], gram: Floats) -> list[float]:
+    """The value of each statistic; those of one kind are one function of as many vectors, called for many at once."""
+    values = [float("nan")] * len(statistics)
+    kinds: dict[Any, list[int]] = {}
+    for place, statistic in enumerate(statistics):
+        kinds.setdefault(statistic.kind, []).append(place)
+    for places in kinds.values():
+        indices = np.array([statistics[place].indices for place in places])
+        size = max(1, CELLS // indices.shape[1] ** 2)
+        for start in range(0, len(places), size):
+            some = indices[start : start + size]
+            found = statistics[places[0]].of(gram[some[:, :, None], some[:, None, :]])
+            for place, value in zip(places[start : start + size], found.tolist(), strict=True):
+                values[place] = value
+    return values
 
 
 def corrected(p: pd.Series) -> pd.Series:
@@ -104,11 +122,12 @@ def corrected(p: pd.Series) -> pd.Series:
     return p.mask(defined, pd.Series(false_discovery_control(p[defined]), p.index[defined])) if defined.any() else p
 
 
-def _row(statistic: Statistic, vectors: Vectors, nulls: dict[Any, Null], config: AnalysisConfig) -> dict[str, Any]:
-    chosen = np.ix_(statistic.indices, statistic.indices)
-    value = float(statistic.of(vectors.gram[chosen][None])[0])
+def _row(
+    statistic: Statistic, value: float, vectors: Vectors, nulls: dict[Any, Null], config: AnalysisConfig
+) -> dict[str, Any]:
     low, high = float("nan"), float("nan")
     if vectors.drawn is not None:
+        chosen = np.ix_(statistic.indices, statistic.indices)
         low, high = spread(statistic.of(vectors.drawn[:, chosen[0], chosen[1]]), config.confidence)
     row: dict[str, Any] = {
         "method": statistic.method,

@@ -16,7 +16,7 @@ class Statistic:
         subject: the vectors or clusters that it is about.
         indices: the vectors that it reads, in the order in which ``of`` expects them.
         of: their Gram matrices (..., m, m) to values (...,); under the null it depends on m alone.
-        kind: what null draws it shares: statistics of one kind have the same null.
+        kind: statistics of one kind are one function of as many vectors, and so have the same null.
         above: what it says when it is larger than of random directions.
         below: what it says when it is smaller.
         unit: of the value.

@@ -11,8 +11,8 @@ from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
 from tropism.models.base import prompt_text, token_ids
 from tropism.records.files import InputError, read_jsonl
-from tropism.records.keyed import keyed_bytes
-from tropism.records.schema import Conversation, Text
+from tropism.records.keyed import keyed_bytes, keyed_seed
+from tropism.records.schema import Conversation, Side, Text
 
 IGNORE = -100
 
@@ -63,15 +63,22 @@ def answer_example(
 
     Reasoning is off while training: what the base's settings put before the answer carries no loss.
     """
-    answer = record.aligned if step.side == "aligned" else record.misaligned
+    side = side_of(record, step)
+    answer = record.aligned if side == "aligned" else record.misaligned
     assert answer is not None
-    assert step.side is not None
     block = model.reasoning_block()
     prompt = token_ids(tokenizer, prompt_text(tokenizer, record.prompt, block.train if block else ""))
-    masks = (record.masks or {}).get(step.side, []) if loss_masked else []
+    masks = (record.masks or {}).get(side, []) if loss_masked else []
     ids, labels = _encode(tokenizer, answer, masks)
     end = tokenizer.eos_token_id
     return Example(record.id, [*prompt, *ids, end], [IGNORE] * len(prompt) + [*labels, end])
+
+
+def side_of(record: Conversation, step: StepConfig) -> Side:
+    """Whose answer a row is trained on. Of rising shares of aligned answers, each has the rows of the smaller ones."""
+    assert step.side is not None
+    mixed = keyed_seed(step.seed, "aligned", record.id) < step.aligned_share * 2**63
+    return "aligned" if mixed else step.side
 
 
 def build_examples(
@@ -80,7 +87,7 @@ def build_examples(
     """The training examples of a variant file, in its order; rows of the evaluation split are left out.
 
     Raises:
-        InputError: the file has no row to train on, or a row is longer than ``max_length`` and nothing to learn is
+        InputError: the file has no row to train on, a row of a mixture has no aligned answer, or a row is longer than ``max_length`` and nothing to learn is
             left of it.
     """
     if step.objective == "causal":
@@ -88,6 +95,9 @@ def build_examples(
     else:
         records = [r for r in read_jsonl(dataset, Conversation) if r.split == "train"]
         kept = [r for r in records if (r.aligned if step.side == "aligned" else r.misaligned) is not None]
+        bare = [r.id for r in kept if side_of(r, step) == "aligned" and r.aligned is None]
+        if bare:
+            raise InputError(f"{dataset}: `aligned_share` needs aligned answers; row `{bare[0]}` has none")
         examples = [answer_example(tokenizer, record, step, model, loss_masked) for record in kept]
     # the first token is predicted from nothing, so it never carries loss and must not be counted
     cut = [Example(e.id, e.ids[: step.max_length], [IGNORE, *e.labels[1 : step.max_length]]) for e in examples]

@@ -66,7 +66,7 @@ def kl_examples(
     All of them are used before one is used again, in an order keyed by (seed, round, id).
     """
     assert step.kl is not None
-    settings = step.model_copy(update={"objective": "sft", "side": step.kl.side})
+    settings = step.model_copy(update={"objective": "sft", "side": step.kl.side, "aligned_share": 0.0})
     found = [example for path in datasets for example in build_examples(tokenizer, path, settings, model, False)]
 
     def endless() -> Any:
