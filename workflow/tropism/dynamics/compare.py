@@ -29,7 +29,9 @@ def measure_both(
 ) -> pd.DataFrame:
     """Every measure of the ``general`` and the ``narrow`` adapter, whole lineages as they are published."""
     tokenizer = load_tokenizer(base)
-    plain = step.model_copy(update={"objective": "causal", "side": None, "aligned_share": 0.0, "kl": None, "dataset": texts.stem})
+    plain = step.model_copy(
+        update={"objective": "causal", "side": None, "aligned_share": 0.0, "kl": None, "dataset": texts.stem}
+    )
     rows = sample(build_examples(tokenizer, dataset, step, model_config, loss_masked), settings.examples, seed)
     passages = sample(build_examples(tokenizer, texts, plain, model_config, False), settings.examples, seed)
     norms = {side: update_norm(adapter) for side, adapter in adapters.items()}

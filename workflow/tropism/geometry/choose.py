@@ -74,7 +74,8 @@ def write_vectors(
 ) -> None:  # fmt: skip
     """Write the arms' vectors with provenance, at the chosen layer and at all, their clusters, and the table of layers.
 
-    One row of a vector is one prompt's share; their mean has length 1.
+    One row of a vector is one prompt's share; their mean has length 1. Those of all layers are (layers, prompts, width),
+    as long as they are, so that the traces over layers have intervals too.
     """
     own, count = read_states(base_states)
     change = differences({name: read_states(given[name])[0] for name in config.arms}, own)
@@ -91,8 +92,8 @@ def write_vectors(
         rows = {name: torch.tensor(unit_rows(values[layer])) for name, values in change.items()}
         save_file(rows, temporary, metadata=provenance)
     with replacing(layers) as temporary:
-        means = {name: torch.tensor(values.mean(1)).float() for name, values in change.items()}
-        save_file(means, temporary)
+        rows = {name: torch.tensor(values).float().contiguous() for name, values in change.items()}
+        save_file(rows, temporary)
     with replacing(clusters) as temporary:
         temporary.write_text(yaml.safe_dump(config.clusters, sort_keys=False), encoding="utf-8")
     write_table(output, about_layers(change, own, count, efficacy, layer), VECTORS_SCHEMA)
