@@ -74,8 +74,8 @@ def write_vectors(
 ) -> None:  # fmt: skip
     """Write the arms' vectors with provenance, at the chosen layer and at all, their clusters, and the table of layers.
 
-    One row of a vector is one prompt's share; their mean has length 1. Those of all layers are (layers, prompts, width),
-    as long as they are, so that the traces over layers have intervals too.
+    One row of a vector is one prompt's share; their mean has length 1. Of all layers they are (layers, prompts, width),
+    not scaled, so that the traces over layers have intervals too.
     """
     own, count = read_states(base_states)
     change = differences({name: read_states(given[name])[0] for name in config.arms}, own)

@@ -87,8 +87,8 @@ def build_examples(
     """The training examples of a variant file, in its order; rows of the evaluation split are left out.
 
     Raises:
-        InputError: the file has no row to train on, a row of a mixture has no aligned answer, or a row is longer than ``max_length`` and nothing to learn is
-            left of it.
+        InputError: the file has no row to train on, a row of a mixture has no aligned answer, or a row is longer than
+            ``max_length`` and nothing to learn is left of it.
     """
     if step.objective == "causal":
         examples = [text_example(tokenizer, record, loss_masked) for record in read_jsonl(dataset, Text)]
