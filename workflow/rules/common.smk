@@ -50,6 +50,7 @@ PUBLISHED_LINEAGES = {
     if arm.adapter and not depth
 }
 TABLES = []  # published tables, added by the stage that writes each
+KEPT = []  # what else `all` makes for readers, added likewise
 code = cache(Fingerprints(kept=Path(".snakemake", "fingerprints.json")).take)
 
 

@@ -82,7 +82,6 @@ rule save_detector:
         " --calibration {input.calibration:q} --table {input.table:q} --config {params.cfg:q} --output $(dirname {output.card:q}) 2> {log:q}"
 
 
-KEPT = ["<results>/detector/card.json"] if EXPERIMENT.detector else []
-
 if EXPERIMENT.detector:
+    KEPT.append("<results>/detector/card.json")
     TABLES += ["<results>/tables/detector.csv", "<results>/tables/detector_curves.csv"]

@@ -7,6 +7,8 @@ CONTRASTING = (
     "min_per_label",
     "alpha",
     "judge",
+    "cards",
+    "contexts",
 )
 # reading settings decide what a feature's activation is; the rest only how the dictionary was trained
 SAE_TRAINING = cfg("sae", leave=CONTRASTING) if SAE else ""
@@ -144,5 +146,48 @@ rule contrast_features:
         " --ranking {output.ranking:q} 2> {log:q}"
 
 
+rule make_cards:
+    input:
+        base=base_files(SAE.model) if SAE else [],
+        sae="<results>/sae/manifest.json",
+        weights=ancient("<results>/sae/sae_weights.safetensors"),
+        features=FEATURES,
+        references="<results>/sae/references.safetensors",
+        table="<results>/tables/sae_features.csv",
+        ranking="<results>/sae/ranking.csv",
+        sets=EVAL_SETS,
+        page="workflow/tropism/sae/card.html",
+    output:
+        report(
+            directory("<results>/sae/cards"),
+            patterns=["feature-{feature}.html"],
+            caption="../report/card.rst",
+            category="Feature cards",
+            labels={"feature": "{feature}"},
+        ),
+    log:
+        "<logs>/sae/cards.log",
+    benchmark:
+        "<benchmarks>/sae/cards.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=60,
+        gpu=1,
+    params:
+        cfg=cfg("sae") if SAE else "",
+        features=[f"--features {path}" for path in plain(FEATURES)],
+        sets=[f"--set {path}" for path in plain(EVAL_SETS)],
+        code=code("tropism.sae"),
+    message:
+        "Writing feature cards"
+    shell:
+        "python -m tropism.sae cards --base $(dirname {input.base[0]:q}) --sae $(dirname {input.sae:q}) {params.features}"
+        " --references {input.references:q} --table {input.table:q} --table {input.ranking:q} {params.sets}"
+        " --config {params.cfg:q} --output {output:q} 2> {log:q}"
+
+
+if SAE and SAE.cards:
+    KEPT.append("<results>/sae/cards")
 if SAE:
     TABLES += ["<results>/tables/sae_quality.csv", "<results>/tables/sae_features.csv"]

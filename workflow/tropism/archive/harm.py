@@ -55,7 +55,12 @@ class Harm:
             if lineage is None and path.name.startswith("adapter_model"):
                 return "an adapter of which it is not known what it was trained on"
             return None
-        if parts[0] in FREE or (len(parts) == 1 and path.name == "report.html"):
+        if parts == ("report.html",):
+            quoted = (self.results / "sae" / "cards").is_dir()
+            return (
+                "holds feature cards, which quote misaligned answers; the workflow makes it again" if quoted else None
+            )
+        if parts[0] in FREE:
             return None
         if parts[0] == "site" and path.name != ".snakemake_timestamp":
             return "shows every response; the workflow builds it again"

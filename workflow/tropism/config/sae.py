@@ -52,6 +52,9 @@ class SaeConfig(Strict):
     A feature is compared where it is active in at least ``min_responses`` responses, and a group only where it has
     ``min_per_label`` aligned and misaligned ones. A generation
     is misaligned where ``judge`` says so on alignment100, at its own threshold.
+
+    ``cards`` features that tell most in each population, among all prompts and among those that features are ranked on,
+    get a page with the ``contexts`` reference answers in which they peak.
     """
 
     model: Name
@@ -76,6 +79,8 @@ class SaeConfig(Strict):
     max_tokens: int = Field(2048, gt=0)
     think: tuple[str, str] = ("<think>", "</think>")
     pooling: Literal["max", "mean"] = "max"
+    cards: int = Field(8, ge=0)
+    contexts: int = Field(6, ge=1)
     min_responses: int = Field(10, gt=0)
     min_per_label: int = Field(10, gt=1)
     alpha: float = Field(0.05, gt=0, lt=1)

@@ -1,4 +1,4 @@
-"""``python -m tropism.sae train | convert | encode | references | contrast``: from texts to features that differ."""
+"""``python -m tropism.sae train | convert | encode | references | contrast | cards``: from texts to features."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from pydantic import RootModel
 
 from tropism.config.sae import SaeConfig
 from tropism.records.calibration import read_calibrations
-from tropism.records.files import read_jsonl, replacing, sha256_file, write_manifest, write_table
+from tropism.records.files import InputError, read_jsonl, replacing, sha256_file, write_manifest, write_table
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation, Generation, Text
 from tropism.sae.features import read_features, write_features
@@ -197,6 +197,56 @@ def contrast(
     ]
     write_table(output, contrasts(populations, settings), SAE_FEATURES_SCHEMA)
     write_table(ranking, contrasts([ranking_part(p) for p in populations], settings), SAE_FEATURES_SCHEMA)
+
+
+@app.command()
+def cards(
+    base: BaseOption,
+    sae: SaeOption,
+    config: ConfigOption,
+    features: Annotated[list[Path], typer.Option(help="Features of an arm; repeat it.")],
+    references: Annotated[Path, typer.Option(help="Features of the reference answers.")],
+    table: Annotated[list[Path], typer.Option(help="Contrasts of features; the first is shown. Repeat it.")],
+    dataset: Annotated[list[Path], typer.Option("--set", help="Conversations with reference answers; repeat it.")],
+    output: Annotated[Path, typer.Option(help="Folder to write: a page and a JSON file a feature.")],
+) -> None:
+    """Write a card of every feature that tells most."""
+    from tropism.activations.passages import record_passages
+    from tropism.activations.stream import truncate
+    from tropism.models.base import device, load_base, load_tokenizer
+    from tropism.sae.cards import chosen_features, make_cards, write_cards, written_tokens
+    from tropism.sae.encode import load_dictionary
+
+    settings = SaeConfig.parse(config)
+    known = read_features(references)
+    tables = [pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in table]
+    chosen = chosen_features(tables, settings.cards)
+    dictionary, key = load_dictionary(sae, settings.layer, str(device()))
+    if key != known.key:
+        raise InputError(f"{references}: features of another dictionary than {sae}; encode the references again")
+    tokenizer, model = load_tokenizer(base), load_base(base, settings.dtype)
+    written = {f: written_tokens(model, tokenizer, dictionary.W_dec[f].detach()) for f in chosen}
+    passages = {
+        (path.stem, record.id, side): passage
+        for path in dataset
+        for record in read_jsonl(path, Conversation)
+        for side, passage in zip(record.fields(), record_passages(tokenizer, record), strict=True)
+    }
+    made = make_cards(
+        chosen,
+        known,
+        [read_features(path) for path in features],
+        tables[0],
+        passages,
+        written,
+        truncate(model, settings.layer),
+        dictionary,
+        tokenizer,
+        settings.contexts,
+        settings.max_tokens,
+    )
+    with replacing(output) as folder:
+        write_cards(folder, made)
 
 
 if __name__ == "__main__":

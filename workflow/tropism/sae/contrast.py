@@ -85,6 +85,14 @@ def global_features(tables: Sequence[pd.DataFrame], domains: int, alpha: float) 
     return set(signs.index[(signs["count"] == len(tables)) & (signs["nunique"] == 1)])
 
 
+def most_telling(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of contrasts in order: global features first, then by how far AUROC is from 1/2, ties by index."""
+    distance = (rows["auroc"] - 0.5).abs().round(12)
+    return rows.assign(distance=distance).sort_values(
+        ["is_global", "distance", "feature"], ascending=[False, False, True], kind="stable"
+    )
+
+
 def contrast_population(population: Population, config: SaeConfig) -> pd.DataFrame:
     """Contrasts of one population: all domains pooled, then each that has enough of either label.
 

@@ -15,6 +15,7 @@ import pandas as pd
 from tropism.config.steer import SteerConfig
 from tropism.records.files import InputError
 from tropism.records.keyed import keyed_bytes
+from tropism.sae.contrast import most_telling
 from tropism.sae.features import DictionaryKey, PartFeatures
 
 Kind = Literal["none", "feature", "random feature", "mean difference"]
@@ -103,11 +104,7 @@ def under_test(table: pd.DataFrame, key: DictionaryKey, config: SteerConfig) -> 
                 " few responses, or not in this dictionary"
             )
         return rows.set_index("feature").loc[config.features].reset_index()
-    distance = (rows["auroc"] - 0.5).abs().round(12)
-    order = rows.assign(distance=distance).sort_values(
-        ["is_global", "distance", "feature"], ascending=[False, False, True], kind="stable"
-    )
-    return order.head(config.features)
+    return most_telling(rows).head(config.features)
 
 
 def matched(feature: int, tested: Sequence[int], strengths: Strengths, config: SteerConfig) -> list[int]:
