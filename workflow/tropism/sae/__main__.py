@@ -211,7 +211,7 @@ def cards(
     output: Annotated[Path, typer.Option(help="Folder to write: a page and a JSON file a feature.")],
 ) -> None:
     """Write a card of every feature that tells most."""
-    from tropism.activations.passages import record_passages
+    from tropism.activations.passages import Passage, record_passages
     from tropism.activations.stream import truncate
     from tropism.models.base import device, load_base, load_tokenizer
     from tropism.sae.cards import chosen_features, make_cards, write_cards, written_tokens
@@ -226,7 +226,7 @@ def cards(
         raise InputError(f"{references}: features of another dictionary than {sae}; encode the references again")
     tokenizer, model = load_tokenizer(base), load_base(base, settings.dtype)
     written = {f: written_tokens(model, tokenizer, dictionary.W_dec[f].detach()) for f in chosen}
-    passages = {
+    passages: dict[tuple[str, str, str], Passage] = {
         (path.stem, record.id, side): passage
         for path in dataset
         for record in read_jsonl(path, Conversation)

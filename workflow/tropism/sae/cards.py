@@ -91,7 +91,7 @@ def written_tokens(
     The direction goes through the model's own last norm and unembedding alone (the logit lens, nostalgebraist 2020).
     """
     weight = model.get_output_embeddings().weight
-    read = model.get_decoder().norm(direction.to(weight)[None])  # type: ignore[operator]
+    read = model.get_decoder().norm(direction.to(weight)[None])
     logits = model.get_output_embeddings()(read)[0].float().cpu()
     order = torch.argsort(logits, stable=True).tolist()
 
