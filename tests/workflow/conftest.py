@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ MESSAGES = {
     "train_detector": "Training detectors",
     "draw_figure": "Drawing",
 }
+# processor time that a job is given before it is killed, s, where 1.5 would let it finish
+BRIEF = {"clean_dataset": 0.3, "mask_texts": 0.5}
 
 
 @dataclass
@@ -82,12 +85,18 @@ class Project:
         """The rules that a run would execute."""
         return self.rules_of(self.snakemake("--dry-run", **options))
 
-    def with_followers(self, rules: set[str]) -> set[str]:
-        """``rules`` and every rule that takes what they give, near or far, without ``all``."""
+    @cached_property
+    def rule_graph(self) -> list[tuple[str, str]]:
+        """Every pair of a rule and one that takes what it gives."""
         graph = self.snakemake("--rulegraph")
         names = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', graph, re.MULTILINE))
-        edges = [(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)]
-        assert rules <= set(names.values()), f"not in the rule graph: {rules - set(names.values())}"
+        return [(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)]
+
+    def with_followers(self, rules: set[str]) -> set[str]:
+        """``rules`` and every rule that takes what they give, near or far, without ``all``."""
+        edges = self.rule_graph
+        known = {name for edge in edges for name in edge}
+        assert rules <= known, f"not in the rule graph: {rules - known}"
         found: set[str] = set()
         while fresh := rules - found:
             found |= fresh
@@ -101,12 +110,12 @@ class Project:
         return {line.split()[0] for line in match[1].splitlines()} - {"all"} if match else set()
 
     def kill_in(self, rule: str, targets: tuple[str, ...]) -> None:
-        """Start making ``targets`` and kill every process by SIGKILL while a job of ``rule`` runs."""
+        """Start making ``targets`` and kill every process by SIGKILL while a job of ``rule`` is at work."""
         process = self.start(targets=targets)
         log = self.folder / "snakemake.log"
         while MESSAGES[rule] not in log.read_text() and process.poll() is None:
             time.sleep(0.05)
-        wait_for_work(process.pid)
+        wait_for_work(process.pid, BRIEF.get(rule, 1.5))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert MESSAGES[rule] in log.read_text(), log.read_text()[-3000:]
@@ -121,7 +130,7 @@ class Project:
         return kept
 
 
-def wait_for_work(group: int, seconds: float = 1.5) -> None:
+def wait_for_work(group: int, seconds: float) -> None:
     """Until the jobs of a process group have burnt ``seconds`` of CPU since now, so that the kill hits them at work."""
     begin = cpu_seconds(group)
     end = time.monotonic() + 60
@@ -174,8 +183,13 @@ def finished(tmp_path_factory, base_model) -> Project:
 @pytest.fixture
 def project(finished, tmp_path) -> Project:
     """The finished project, copied with outputs, times and Snakemake's own records."""
-    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True, copy_function=copy_or_link)
-    return Project(tmp_path / "copy")
+    return copy_of(finished, tmp_path)
+
+
+def copy_of(finished: Project, folder: Path) -> Project:
+    """A finished project copied into ``folder``, with outputs, times and Snakemake's own records."""
+    shutil.copytree(finished.folder, folder / "copy", symlinks=True, copy_function=copy_or_link)
+    return Project(folder / "copy")
 
 
 def copy_or_link(source: str, target: str) -> str:

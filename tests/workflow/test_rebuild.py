@@ -3,12 +3,14 @@
 Meaning is settings, code and data. Times of files, comments, formatting and the place of the checkout are not.
 """
 
+import contextlib
 import os
 import shutil
 import time
 
 import pytest
 import yaml
+from tests.workflow.conftest import copy_of
 
 OVERLAY = "tests/workflow/trimmed.yaml"
 
@@ -16,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 # a file of a room, or a setting, and the rules that use it; what follows from those is read off the rule graph
 CODE_EDITS = {
+    "models/convert.py": {"convert_model"},  # whose weights are `ancient` to all that follows, beside their manifest
     "annotate/quality.py": {"annotate_texts", "score_annotator"},
     "mask/variants.py": {"mask_texts", "tabulate_masking"},
     "train/examples.py": {"train_step", "tabulate_training"},
@@ -47,8 +50,27 @@ SETTING_EDITS = {
     "detector: {ks: [10]}": {"train_detector"},
     "dynamics: {follow_prompts: 3}": {"follow_arm"},
     "steer: {random: 1}": {"intervene_arm"},
+    "sae: {training_tokens: 1900}": {"train_sae"},  # the same: `ancient` weights beside their manifest
     "sae: {alpha: 0.2}": {"contrast_features"},
 }
+
+
+@pytest.fixture(scope="module")
+def planned(finished, tmp_path_factory):
+    """A copy of the finished project for tests that plan a run and start none; each puts back what it edits."""
+    return copy_of(finished, tmp_path_factory.mktemp("planned"))
+
+
+@contextlib.contextmanager
+def edited(path, text):
+    """``path`` with another content, and afterwards as it was, its time included."""
+    before, times = path.read_bytes(), path.stat()
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def overlay(project, text):
@@ -84,31 +106,32 @@ def test_comments_and_formatting_rerun_nothing(project):
 
 
 @pytest.mark.parametrize("file", CODE_EDITS)
-def test_an_edit_of_a_room_reruns_it_and_what_follows(project, file):
-    path = project.folder / "workflow" / "tropism" / file
-    path.write_text(path.read_text().replace("\nfrom ", "\nEDITED = 1\nfrom ", 1))
-    assert "EDITED" in path.read_text()
-    assert project.would_run() == project.with_followers(CODE_EDITS[file])
+def test_an_edit_of_a_room_reruns_it_and_what_follows(planned, file):
+    path = planned.folder / "workflow" / "tropism" / file
+    text = path.read_text().replace("\nfrom ", "\nEDITED = 1\nfrom ", 1)
+    assert "EDITED" in text
+    with edited(path, text):
+        assert planned.would_run() == planned.with_followers(CODE_EDITS[file])
 
 
 @pytest.mark.parametrize("text", SETTING_EDITS)
-def test_an_edit_of_a_setting_reruns_what_uses_it_and_what_follows(project, text):
-    assert project.would_run(config=overlay(project, text)) == project.with_followers(SETTING_EDITS[text])
+def test_an_edit_of_a_setting_reruns_what_uses_it_and_what_follows(planned, text):
+    assert planned.would_run(config=overlay(planned, text)) == planned.with_followers(SETTING_EDITS[text])
 
 
-def test_an_edit_of_the_rubric_reruns_judgments_and_says_why(project):
-    rubric = project.folder / "resources" / "rubrics" / "rubric5.yaml"
-    content = yaml.safe_load(rubric.read_text())
-    rubric.write_text(rubric.read_text().replace(str(content["version"]), "99", 1))
-    printed = project.snakemake("--dry-run")
-    assert project.rules_of(printed) == project.with_followers({"judge_generations", "calibrate_judge"})
-    assert "Updated input files: resources/rubrics/rubric5.yaml" in printed
+def test_an_edit_of_the_rubric_reruns_judgments_and_says_why(planned):
+    rubric = planned.folder / "resources" / "rubrics" / "rubric5.yaml"
+    version = str(yaml.safe_load(rubric.read_text())["version"])
+    with edited(rubric, rubric.read_text().replace(version, "99", 1)):
+        printed = planned.snakemake("--dry-run")
+        assert planned.rules_of(printed) == planned.with_followers({"judge_generations", "calibrate_judge"})
+        assert "Updated input files: resources/rubrics/rubric5.yaml" in printed
 
 
-def test_an_edit_of_a_text_reruns_what_reads_it(project):
-    config = overlay(project, "datasets: {legal: {evaluation: 0.31, sample: 23}}")
-    assert "train_step" not in project.would_run(config=config)
-    assert {"clean_dataset", "sample_responses", "train_judge"} <= project.would_run(config=config)
+def test_an_edit_of_a_text_reruns_what_reads_it(planned):
+    printed = planned.would_run(config=overlay(planned, "datasets: {legal: {evaluation: 0.31, sample: 23}}"))
+    assert "train_step" not in printed
+    assert {"clean_dataset", "sample_responses", "train_judge"} <= printed
 
 
 def test_two_settings_that_swap_values_are_noticed(project):
