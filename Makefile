@@ -11,7 +11,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 PACKAGE := workflow/tropism
 
-.PHONY: demo test test-slow test-slurm test-browser check lock readers recover
+.PHONY: demo test test-slow test-workflow test-slurm test-browser check lock readers recover
 
 demo: $(VENV)/installed
 	snakemake --cores $(CORES) $(if $(MEMORY),--resources mem_mb=$(MEMORY)) -- all write_report
@@ -20,9 +20,13 @@ demo: $(VENV)/installed
 test: $(VENV)/installed $(VENV)/readers/installed
 	pytest -q
 
-# what takes minutes: runs of the workflow that are edited and killed
+# what takes minutes, of every room
 test-slow: $(VENV)/installed
 	pytest -q -m "slow and not gpu"
+
+# of that, runs of the workflow that are edited and killed
+test-workflow: $(VENV)/installed
+	pytest -q -m slow tests/workflow
 
 # on a SLURM of its own that the tests start on this machine; skipped where it cannot be installed (docs/cluster.md)
 test-slurm: $(VENV)/installed

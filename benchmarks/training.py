@@ -72,7 +72,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                **{f"{name}_tokens_per_s": round(value) for name, value in elapsed.items()},
+                **{f"{name}_tokens_per_s": round(value, 1) for name, value in elapsed.items()},
                 "ratio": round(elapsed["selective"] / elapsed["plain"], 2),
                 "ratio_of_processor_time": round(processor["selective"] / processor["plain"], 2),
             }

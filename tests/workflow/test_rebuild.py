@@ -49,7 +49,7 @@ SETTING_EDITS = {
     },
     "detector: {ks: [10]}": {"train_detector"},
     "dynamics: {follow_prompts: 3}": {"follow_arm"},
-    "steer: {random: 1}": {"intervene_arm"},
+    "steer: {random: 3}": {"intervene_arm"},
     "sae: {training_tokens: 1900}": {"train_sae"},  # the same: `ancient` weights beside their manifest
     "sae: {alpha: 0.2}": {"contrast_features"},
 }

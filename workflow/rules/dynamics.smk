@@ -146,7 +146,10 @@ rule predict_outcomes:
         runtime=60,
     params:
         cfg=(
-            cfg("dynamics", leave=("narrow", "follow", "arms", "judge"))
+            cfg(
+                "dynamics",
+                leave=("narrow", "follow", "follow_prompts", "arms", "judge"),
+            )
             if DYNAMICS
             else ""
         ),
