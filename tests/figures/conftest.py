@@ -29,6 +29,7 @@ MAKERS = (
     mechanism.detector,
     mechanism.detector_curves,
     mechanism.dynamics,
+    mechanism.early_warning,
     mechanism.prior_prediction,
     mechanism.subspace_overlap,
     mechanism.narrow_general,

@@ -117,6 +117,19 @@ def dynamics() -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"loss": float})
 
 
+def early_warning() -> pd.DataFrame:
+    rows = []
+    signals = [("margin", -1, 0.02, 8), ("detector", -1, 0.1, 3), ("feature", 42, 0.2, 1), ("feature", 7, -0.1, None)]
+    for arm in ("none-medical-original", "poetry-medical-original"):
+        for signal, feature, gain, first in signals:
+            for step in (1, 3, 8, 14):
+                row = {"arm": arm, "signal": signal, "feature": feature, "step": step, "n_prompts": 12, "start": 1.0}
+                ends = {"low": gain * step - 0.1, "high": gain * step + 0.1}
+                departs = first is not None and step >= first
+                rows.append({**row, "change": gain * step, **ends, "departs": departs, "first_step": first})
+    return pd.DataFrame(rows).astype({"first_step": "Int64"})
+
+
 def prior_prediction() -> pd.DataFrame:
     rows = []
     kinds = [("activations", "last", 10, 0.3), ("activations", "last", 20, 0.2), ("random", "", None, -1.4)]

@@ -15,6 +15,7 @@ from tropism.corpora.tables import CORPUS_SCHEMA
 from tropism.detect.tables import CURVES_SCHEMA, DETECTOR_SCHEMA
 from tropism.dynamics.tables import (
     DYNAMICS_SCHEMA,
+    EARLY_WARNING_SCHEMA,
     EQUAL_LOSS_SCHEMA,
     MOMENTS_SCHEMA,
     NARROW_SCHEMA,
@@ -66,6 +67,7 @@ PUBLISHED = {
     "detector_curves": CURVES_SCHEMA,
     "narrow_general": NARROW_SCHEMA,
     "dynamics": DYNAMICS_SCHEMA,
+    "early_warning": EARLY_WARNING_SCHEMA,
     "equal_loss": EQUAL_LOSS_SCHEMA,
     "prior_prediction": PRIOR_SCHEMA,
     "subspace_overlap": OVERLAP_SCHEMA,

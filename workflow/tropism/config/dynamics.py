@@ -24,7 +24,8 @@ class NarrowConfig(Strict):
 class DynamicsConfig(Strict):
     """What is looked at over training and before it, all on arms of ``model``.
 
-    ``follow``: arms whose last step keeps snapshots, each scored on ``follow_prompts`` of each domain; ``arms``: arms
+    ``follow``: arms whose last step keeps snapshots, each scored on ``follow_prompts`` of each domain, the
+    first ``watch`` of them by the kept detector too; ``arms``: arms
     whose outcomes are predicted from the base and whose shifts are compared. Both are names, or how many of the first
     that qualify: last trained on misaligned answers. ``layers`` are residual streams after these blocks, from 0;
     ``positions`` the last token of the prompt or the mean over it. ``prompts`` of each domain and split are read at
@@ -41,6 +42,7 @@ class DynamicsConfig(Strict):
     positions: list[Literal["last", "mean"]] = Field(["last"], min_length=1)
     prompts: int = Field(200, ge=1)
     follow_prompts: int = Field(50, ge=1)
+    watch: int = Field(1, ge=0)
     k: list[PositiveInt] = Field([8], min_length=1)
     controls: int = Field(1000, ge=19)
     folds: int = Field(5, ge=2)

@@ -50,10 +50,14 @@ class Detector:
             model.coef_[0], float(model.intercept_[0]),
         )  # fmt: skip
 
+    def log_odds(self, values: csr_matrix) -> np.ndarray:
+        """log P(misaligned) / P(aligned) of each row of pooled activations (responses, d_sae)."""
+        columns = values.tocsc()[:, self.features].toarray().astype(np.float64)
+        return (columns - self.mean) / self.scale @ self.weights + self.bias
+
     def probabilities(self, values: csr_matrix) -> np.ndarray:
         """P(misaligned) of each row of pooled activations (responses, d_sae)."""
-        columns = values.tocsc()[:, self.features].toarray().astype(np.float64)
-        return expit((columns - self.mean) / self.scale @ self.weights + self.bias)
+        return expit(self.log_odds(values))
 
     def save(self, folder: Path) -> None:
         """Write ``detector.safetensors`` and ``detector.json`` into ``folder``."""

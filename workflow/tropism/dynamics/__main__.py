@@ -77,6 +77,54 @@ def follow(
 
 
 @app.command()
+def watch(
+    arm: Annotated[str, typer.Option(help="Name of the arm.")],
+    base: Base,
+    parent: Annotated[Path, typer.Option(help="manifest.json of the lineage before the last step.")],
+    lineage: Annotated[Path, typer.Option(help="Folder of the arm's lineage.")],
+    sae: Annotated[Path, typer.Option("--sae", help="Folder of the dictionary.")],
+    detector: Annotated[Path, typer.Option(help="Folder of the kept detector.")],
+    model_config: Model,
+    sets: Sets,
+    prompts: Annotated[int, typer.Option(help="Evaluation prompts of each domain at most.")],
+    seed: Annotated[int, typer.Option(help="Seed of the sample of prompts.")],
+    output: Output,
+    threads: int = 1,
+) -> None:
+    """Detector and features of every snapshot of an arm, on the reference answers."""
+    import torch
+
+    from tropism.dynamics.warning import watch_arm
+    from tropism.models.base import adapter_of
+    from tropism.records.files import replacing
+
+    torch.set_num_threads(threads)
+    model = ModelConfig.parse(model_config, "models")
+    before = adapter_of(parent)
+    table = watch_arm(arm, base, before, lineage, sae, detector, sets, model, prompts=prompts, seed=seed)
+    with replacing(output) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+@app.command()
+def warn(
+    margins: Annotated[list[Path], typer.Option(help="What `follow` wrote; repeat it.")],
+    signals: Annotated[list[Path], typer.Option(help="What `watch` wrote; repeat it.")],
+    stats: Stats,
+    output: Output,
+) -> None:
+    """Which signal departs from the start first."""
+    import pandas as pd
+
+    from tropism.dynamics.tables import EARLY_WARNING_SCHEMA
+    from tropism.dynamics.warning import warning_table
+    from tropism.records.files import write_table
+
+    followed, watched = (pd.concat(map(pd.read_parquet, paths), ignore_index=True) for paths in (margins, signals))
+    write_table(output, warning_table(followed, watched, StatsConfig.parse(stats, "stats")), EARLY_WARNING_SCHEMA)
+
+
+@app.command()
 def trajectories(
     margins: Annotated[list[Path], typer.Argument(help="What `follow` wrote, one file an arm.")],
     stats: Stats,

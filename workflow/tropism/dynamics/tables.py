@@ -4,7 +4,7 @@ from typing import Any
 
 import pandera.pandas as pa
 
-from tropism.records.columns import count, number, one_of, share, text
+from tropism.records.columns import count, flag, integer, number, one_of, share, text
 
 
 def _interval(name: str, of: str) -> dict[str, pa.Column]:
@@ -27,6 +27,28 @@ DYNAMICS_SCHEMA = _schema(
         "n_prompts": count("prompts with both references"),
         "margin_change": number("mean change of the margin since step 0, nats/token; positive is more misaligned"),
         **_interval("", "the mean over prompts"),
+    },
+)
+EARLY_WARNING_SCHEMA = _schema(
+    "early_warning",
+    "Which signal departs first over an arm's last training: the detector, its features, or the likelihood margin.",
+    ["arm", "signal", "feature", "step"],
+    {
+        "arm": text("arm that is followed"),
+        "signal": one_of(
+            ["detector", "feature", "margin"],
+            "detector: its log-odds of misaligned, mean of a prompt's two references, read by the arm as it then was;"
+            " feature: the largest activation there; margin: log p misaligned - aligned reference, nats/token",
+        ),
+        "feature": integer("index in the dictionary; -1 for the other signals"),
+        "step": count("optimiser step of the last training step", least=1),
+        "n_prompts": count("evaluation prompts with both references"),
+        "start": number("mean signal before the last training step"),
+        "change": number("mean change since then, on the same prompts"),
+        "low": number("lower end of the interval of the change, over prompts; 95 % of all steps and features together"),
+        "high": number("its upper end"),
+        "departs": flag("the interval leaves 0 out"),
+        "first_step": count("first step at which this signal departs; empty if at none", nullable=True),
     },
 )
 EQUAL_LOSS_SCHEMA = _schema(

@@ -28,6 +28,7 @@ FINDINGS: dict[str, Callable[[pd.DataFrame], Iterator[str]]] = {
     "calibration": mechanism.calibration,
     "detector_transfer": mechanism.detector_transfer,
     "dynamics": dynamics.dynamics,
+    "early_warning": dynamics.early_warning,
     "narrow": dynamics.narrow,
     "priors": dynamics.priors,
     "subspaces": dynamics.subspaces,

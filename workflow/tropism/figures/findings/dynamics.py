@@ -61,3 +61,18 @@ def subspaces(points: pd.DataFrame) -> Iterator[str]:
 
 def _signed(row: pd.Series) -> str:
     return f"{row['margin_change']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+
+
+def early_warning(points: pd.DataFrame) -> Iterator[str]:
+    """The first step at which each signal departs from the start, and in which direction, by arm."""
+    for arm, some in points.groupby("arm", sort=True):
+        said = []
+        for (signal, feature), rows in some.groupby(["signal", "feature"], sort=True):
+            first = rows[rows["step"] == rows["first_step"]]
+            name = f"feature {feature:.0f}" if signal == "feature" else str(signal)
+            if first.empty:
+                said.append(f"{name} at no step")
+            else:
+                way = "up" if first.iloc[0]["change"] > 0 else "down"
+                said.append(f"{name} {way} at step {first.iloc[0]['step']:.0f}")
+        yield f"{arm} first departs from its start: {'; '.join(said)} ({some['n_prompts'].max()} prompts)."

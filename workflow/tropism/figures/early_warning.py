@@ -1,0 +1,61 @@
+"""Early warning: the margin, the detector and its features over an arm's last training, and what departs first."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from tropism.figures import canvas
+from tropism.figures.canvas import Arms, Drawing, Plot, Tables
+
+COLUMNS = ["arm", "signal", "feature", "step", "n_prompts", "change", "low", "high", "departs", "first_step"]
+SIGNALS = {
+    "margin": "margin of misaligned\nreferences, nats/token",
+    "detector": "log-odds of the\ndetector",
+    "feature": "peak activation of\nthe detector's features",
+}
+
+
+def draw(tables: Tables, arms: Arms) -> Drawing:
+    """A line of panels an arm, one a signal: change since the training began, and a star at the first departure."""
+    table = tables["early_warning"][COLUMNS]
+    if table.empty:
+        return canvas.in_words("No arm was watched over its training.", table)
+    names = canvas.arm_order(table, arms)
+    points = canvas.in_order(table, "arm", names)
+    features = sorted(set(points.loc[points["signal"] == "feature", "feature"]))
+    colours = {-1: canvas.INK} | {f: canvas.COLOURS[i % len(canvas.COLOURS)] for i, f in enumerate(features)}
+    figure = canvas.page(canvas.DOUBLE, 1.9 * len(names) + 0.5)
+    for line, name in zip(figure.subplots(len(names), len(SIGNALS), squeeze=False), names, strict=True):
+        own = points[points["arm"] == name]
+        for axes, (signal, title) in zip(line, SIGNALS.items(), strict=True):
+            rows = own[own["signal"] == signal]
+            if rows.empty:
+                canvas.note(axes, "no detector\nwas trained")
+                continue
+            _panel(axes, rows.sort_values("step"), colours)
+            axes.set_ylabel(f"change of\n{title}")
+            axes.set_xlabel("optimiser step")
+        line[0].set_title(f"{canvas.wrap(name, 34)}\n{canvas.extent(own['n_prompts'])} prompts", loc="left")
+    keys = [canvas.key(f"feature {f}", colours[f], "o") for f in features]
+    keys.append(canvas.key("first departure from the start", canvas.VERMILION, "*", ""))
+    canvas.legend_below(figure, keys, 4, canvas.left_out(table["arm"], points["arm"], "arms"))
+    return Drawing(figure, points)
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, colours: dict[int, str]) -> None:
+    """Every line starts from no change at step 0."""
+    axes.axhline(0, color=canvas.FAINT, linewidth=0.6)
+    series = list(rows.groupby("feature", sort=True))
+    span = max(rows["step"].max(), 1)
+    for place, (feature, some) in enumerate(series):
+        colour = colours[feature]
+        steps = some["step"] + canvas.dodge(place, len(series)) * 0.05 * span
+        axes.plot([0, *steps], [0, *some["change"]], "-", color=colour, linewidth=0.9)
+        axes.vlines(steps, some["low"], some["high"], color=colour, linewidth=0.9)
+        axes.plot(steps, some["change"], "o", color=colour, markersize=2.6)
+        first = (some["step"] == some["first_step"]).to_numpy()
+        ends = some["high"].where(some["change"] > 0, some["low"])
+        axes.plot(steps[first], ends[first], "*", color=canvas.VERMILION, markersize=6, markeredgewidth=0)
+    axes.margins(y=0.12)
+
+
+PLOT = Plot({"early_warning": COLUMNS}, draw)
