@@ -23,7 +23,7 @@ from tropism.records.words import words
 
 WINDOW = 512
 STRIDE = 384
-BATCH_PIECES = 2048
+BATCH_PIECES = 1024
 
 
 @dataclass(frozen=True)
