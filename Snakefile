@@ -18,8 +18,8 @@ pathvars:
 
 
 for stage in (
-    "inputs download corpora models annotate mask train generate judge likelihood"
-    " stats sae detect steer dynamics geometry figures site archive"
+    "inputs download corpora models annotate mask train generate judge instruments likelihood"
+    " stats sae detect steer dynamics warning narrow geometry figures site archive"
 ).split():
 
     include: f"workflow/rules/{stage}.smk"

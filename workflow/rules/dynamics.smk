@@ -3,7 +3,6 @@
 DYNAMICS = EXPERIMENT.dynamics
 FOLLOWED = EXPERIMENT.followed
 SHIFTED = EXPERIMENT.shifted
-COMPARED = EXPERIMENT.solutions  # narrow arm -> general arm
 READING = (
     cfg("dynamics", only=("model", "layers", "positions", "prompts", "seed"))
     if DYNAMICS
@@ -173,149 +172,10 @@ rule predict_outcomes:
         " --moments {output.moments:q} 2> {log:q}"
 
 
-rule measure_solutions:
-    input:
-        base=lambda wildcards: root_files(ARMS[wildcards.narrow].lineage()),
-        adapters=lambda wildcards: [
-            *arm_files(COMPARED[wildcards.narrow]),
-            *arm_files(wildcards.narrow),
-        ],
-        dataset=lambda wildcards: f"<results>/variants/{solution_step(wildcards).dataset}.{solution_step(wildcards).variant}.jsonl",
-        texts=lambda wildcards: dataset_file(DYNAMICS.narrow.texts),
-    output:
-        "<results>/dynamics/solutions/{narrow}.parquet",
-    log:
-        "<logs>/dynamics/solutions.{narrow}.log",
-    benchmark:
-        "<benchmarks>/dynamics/solutions.{narrow}.tsv"
-    wildcard_constraints:
-        narrow=NAME_PATTERN,
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=240,
-        gpu=1,
-    params:
-        cfg=cfg("dynamics.narrow") if COMPARED else "",
-        step=lambda wildcards: canonical(
-            solution_step(wildcards).model_dump(mode="json")
-        ),
-        model=cfg(f"models.{DYNAMICS.model}") if DYNAMICS else "",
-        mode="--loss-masked" if EXPERIMENT.masking.mode == "loss" else "",
-        general=lambda wildcards: adapter_folder(COMPARED[wildcards.narrow]),
-        narrow=lambda wildcards: adapter_folder(wildcards.narrow),
-        seed=DYNAMICS.seed if DYNAMICS else 0,
-        code=code("tropism.dynamics"),
-    message:
-        "Measuring the solutions of {wildcards.narrow}"
-    shell:
-        "python -m tropism.dynamics measure --base $(dirname {input.base[0]:q}) --general {params.general:q}"
-        " --narrow {params.narrow:q} --dataset {input.dataset:q} --texts {input.texts:q} --step {params.step:q}"
-        " --model-config {params.model:q} --config {params.cfg:q} --seed {params.seed} {params.mode}"
-        " --threads {threads} --output {output:q} 2> {log:q}"
-
-
-rule tabulate_solutions:
-    input:
-        [f"<results>/dynamics/solutions/{name}.parquet" for name in COMPARED],
-    output:
-        published("narrow_general"),
-    log:
-        "<logs>/dynamics/solutions.log",
-    benchmark:
-        "<benchmarks>/dynamics/solutions.tsv"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=10,
-    params:
-        cfg=cfg("stats"),
-        code=code("tropism.dynamics"),
-    message:
-        "Comparing narrow and general solutions"
-    shell:
-        "python -m tropism.dynamics narrow {input:q} --stats {params.cfg:q} --output {output:q} 2> {log:q}"
-
-
-# a detector reads the dictionary's own base alone
-WATCHED = (
-    FOLLOWED[: DYNAMICS.watch]
-    if FOLLOWED and EXPERIMENT.detector and SAE.model == DYNAMICS.model
-    else []
-)
-
-
-rule watch_arm:
-    input:
-        base=lambda wildcards: base_files(ARMS[wildcards.arm].model),
-        lineage=lambda wildcards: lineage_files(ARMS[wildcards.arm].lineage()),
-        parent=lambda wildcards: lineage_files(
-            ARMS[wildcards.arm].lineage(len(ARMS[wildcards.arm].steps) - 1)
-        ),
-        sae="<results>/sae/manifest.json",
-        weights=ancient("<results>/sae/sae_weights.safetensors"),
-        detector="<results>/detector/manifest.json",
-        sets=EVAL_SETS,
-    output:
-        "<results>/dynamics/signals/{arm}.parquet",
-    log:
-        "<logs>/dynamics/watch.{arm}.log",
-    benchmark:
-        "<benchmarks>/dynamics/watch.{arm}.tsv"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=120,
-        gpu=1,
-    params:
-        prompts=DYNAMICS.follow_prompts if DYNAMICS else 0,
-        seed=DYNAMICS.seed if DYNAMICS else 0,
-        model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
-        sets=[f"--set {path}" for path in plain(EVAL_SETS)],
-        code=code("tropism.dynamics"),
-    message:
-        "Watching {wildcards.arm} over its training by the detector"
-    shell:
-        "python -m tropism.dynamics watch --arm {wildcards.arm} --base $(dirname {input.base[0]:q})"
-        " --lineage $(dirname {input.lineage[0]:q}) --parent {input.parent[0]:q} --sae $(dirname {input.sae:q})"
-        " --detector $(dirname {input.detector:q}) --model-config {params.model:q} --prompts {params.prompts}"
-        " --seed {params.seed} {params.sets} --threads {threads} --output {output:q} 2> {log:q}"
-
-
-rule tabulate_early_warning:
-    input:
-        margins=[f"<results>/dynamics/margins/{arm}.parquet" for arm in WATCHED],
-        signals=[f"<results>/dynamics/signals/{arm}.parquet" for arm in WATCHED],
-    output:
-        published("early_warning"),
-    log:
-        "<logs>/dynamics/warning.log",
-    benchmark:
-        "<benchmarks>/dynamics/warning.tsv"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=10,
-    params:
-        cfg=cfg("stats"),
-        margins=lambda wildcards, input: [f"--margins {path}" for path in input.margins],
-        signals=lambda wildcards, input: [f"--signals {path}" for path in input.signals],
-        code=code("tropism.dynamics"),
-    message:
-        "Finding which signal departs first"
-    shell:
-        "python -m tropism.dynamics warn {params.margins} {params.signals} --stats {params.cfg:q} --output {output:q}"
-        " 2> {log:q}"
-
-
 if FOLLOWED:
     TABLES += ["<results>/tables/dynamics.csv", "<results>/tables/equal_loss.csv"]
-if WATCHED:
-    TABLES.append("<results>/tables/early_warning.csv")
 if SHIFTED and UNTRAINED_ARM:
     TABLES += [
         f"<results>/tables/{name}.csv"
         for name in ("prior_prediction", "subspace_overlap", "moments")
     ]
-if COMPARED:
-    TABLES.append("<results>/tables/narrow_general.csv")

@@ -100,6 +100,18 @@ def rubric_files(wildcards):
     ]
 
 
+def texts_to_judge(wildcards):
+    """The generations that the judge's one job with a server asks about."""
+    if wildcards.texts:
+        return [f"<results>/steer/{arm}.jsonl" for arm in EXPERIMENT.steered]
+    return each_arm("<results>/generations/{arm}.jsonl")
+
+
+def references_to_judge(wildcards):
+    names = [] if wildcards.texts else judge_config(wildcards).references
+    return [dataset_file(name) for name in names]
+
+
 def scoring_config(wildcards):
     """What decides a judge's scores. Its thresholds do not, nor do references, except those that a probe learned from."""
     judge = judge_config(wildcards)
