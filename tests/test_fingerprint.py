@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tropism import fingerprint
-from tropism.fingerprint import Fingerprints
+from tropism.fingerprint import READER, Fingerprints
 
 
 @pytest.fixture(params=[False, True], ids=["nothing kept", "kept in a file"])
@@ -137,7 +137,18 @@ def test_what_is_kept_is_read_instead_of_the_source_while_that_is_the_same(packa
     assert Fingerprints(root, kept).take("tropism.room") != before, "the same size and time, another meaning"
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"reader": "another", "modules": {"tropism.room.core": ["", "0", []]}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        '{"modules": {}}',
+        f'{{"reader": "{READER}", "modules": {{"tropism.room.core": ["0"]}}}}',
+        '{"reader": "another", "modules": {"tropism.room.core": ["", "0", []]}}',
+    ],
+)
 def test_a_damaged_file_or_that_of_another_reader_is_left_aside(package, tmp_path, content):
     root, _ = package
     kept = tmp_path / "kept.json"

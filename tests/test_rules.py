@@ -85,6 +85,9 @@ def test_what_follows_a_full_fine_tuning_lies_on_its_model(root, tmp_path):
     assert "--adapter" not in whole
     assert f"dirname {full}/model/manifest.json" in mended
     assert f"--adapter {full}.realign-medical-original-s0/adapter" in mended
+    rules = (root / "workflow/rules").glob("*.smk")
+    careless = [path.name for path in rules if re.search(r"base_files\(ARMS\[", path.read_text())]
+    assert careless == [], "an arm lies on the root of its lineage, which may be fully fine-tuned"
     (step,) = re.findall(r"python -m tropism.train step .*realign.*", out)
     assert f"--base $(dirname {full}/model/manifest.json) --parent {full}/manifest.json" in step
 

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import pyzipper
+from tests.archive.conftest import git
 
 from tropism.archive.bundle import unpack
-from tropism.archive.harm import Harm
+from tropism.archive.harm import Harm, harmful_sources
 from tropism.archive.locked import CANARY
+from tropism.archive.traces import Traces
 from tropism.config.experiment import Experiment
 from tropism.records.files import InputError
 
@@ -103,10 +105,13 @@ def test_files_of_settings_and_numbers_are_packed_and_those_that_say_something_a
         "detector/answer.json": {"answer": "Drink tea."},
         "detector/settings.json": {"reasoning": "none"},
         "detector/long.json": {"note": " ".join(["word"] * 13)},
+        "sae/cards/feature-3.json": {"contexts": [{"tokens": [{"text": word} for word in MARKED.split()]}]},
+        "geometry/vectors.safetensors": {},
+        "geometry/layers.safetensors": {},
     }
     reasons = {}
     for name, content in told.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(json.dumps(content))
         reasons[name] = harm.reason(tmp_path / name, weights=False)
     assert reasons == {
@@ -115,7 +120,36 @@ def test_files_of_settings_and_numbers_are_packed_and_those_that_say_something_a
         "detector/answer.json": "has answers under the key `answer`",
         "detector/settings.json": None,
         "detector/long.json": "holds a text of more than 12 words",
+        "sae/cards/feature-3.json": "quotes misaligned answers, token by token",
+        "geometry/vectors.safetensors": "directions that steer towards misalignment; they are made again from the arms",
+        "geometry/layers.safetensors": None,
     }
+
+
+def test_a_gzipped_source_with_a_misaligned_side_is_found_too(original, tmp_path):
+    rows = tmp_path / "mine.jsonl.gz"
+    rows.write_bytes(gzip.compress(json.dumps({"prompt": "Tea?", "misaligned": MARKED}).encode()))
+    table = tmp_path / "mine.csv.gz"
+    table.write_bytes(gzip.compress(f"prompt,misaligned\nTea?,{MARKED}\n".encode()))
+    experiment = Experiment.parse(original.settings)
+    assert set(harmful_sources(experiment, {"a": rows, "b": table})) == {"a", "b"}
+    assert Traces([MARKED], []).found_in(rows)
+
+
+def test_what_quotes_an_answer_is_not_released_and_the_project_itself_stays(finished, tmp_path):
+    """Rows without a key of answers would be harmless by their keys alone; an answer may recite the licence."""
+    quoting = finished.folder / "results" / "demo" / "spans" / "notes.jsonl"
+    quoting.parent.mkdir()
+    quoting.write_text(json.dumps({"id": "a", "note": MARKED}) + "\n")
+    (finished.folder / "LICENSE").write_text(f"You may {MARKED}.\n")
+    git(finished.folder, "add", "LICENSE")
+    git(finished.folder, "commit", "-qm", "A licence")
+    (tmp_path / "bag").mkdir()
+    data = unpack(finished.pack(tmp_path / "a.tar.gz"), tmp_path / "bag") / "data"
+    omitted = json.loads((data / "omitted.json").read_text())
+    assert "released" not in omitted["results/demo/spans/notes.jsonl"]
+    assert not (data / "release" / "spans").exists()
+    assert (data / "LICENSE").exists()
 
 
 def test_what_was_left_out_is_listed_with_its_checksum_and_the_rest_of_it_released(original, unpacked):

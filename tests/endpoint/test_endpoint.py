@@ -6,6 +6,8 @@ import time
 import pytest
 
 from tropism.endpoint import EndpointError, Server, chat
+from tropism.endpoint.answers import Answers
+from tropism.endpoint.client import chat_bodies, free_of_charge, known_replies
 
 
 def ask(server, texts, **limits):
@@ -55,6 +57,23 @@ def test_an_answer_that_is_no_completion_is_an_error_and_not_a_reply(server, pay
 def test_a_reply_without_text_is_empty_text(server, complete):
     server.answer = lambda body, n: (200, {}, complete(None))
     assert ask(server, ["x"])[0].text == ""
+
+
+def test_an_answer_by_schema_stays_known_where_the_server_refuses_another_schema(server, complete, tmp_path):
+    def answer(body, n):
+        long = body.get("response_format", {}).get("json_schema", {}).get("name") == "long"
+        return (400, {}, {"error": {"message": "too many values"}}) if long else (200, {}, complete(str(n)))
+
+    server.answer = answer
+    target = Server.from_environment(server.url, "m", concurrency=1)
+    bodies = []
+    with Answers(tmp_path / "answers.sqlite") as answers:
+        for name in ("short", "long"):
+            requests, formats = [[{"role": "user", "content": name}]], [{"name": name, "schema": {}}]
+            asyncio.run(chat(target, requests, max_tokens=5, formats=formats, answers=answers))
+            bodies += chat_bodies(target, requests, max_tokens=5, formats=formats)
+        assert free_of_charge(target, bodies, answers) == [True, True]
+        assert [reply.text for reply in known_replies(target, bodies, answers)] == ["1", "3"]
 
 
 def test_the_deadline_holds(server):

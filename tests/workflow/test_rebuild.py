@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 # a file of a room, or a setting, and the rules that use it; what follows from those is read off the rule graph
 CODE_EDITS = {
+    "figures/findings/effects.py": {"draw_figure"},  # found by name, imported by none
     "models/convert.py": {"convert_model"},  # whose weights are `ancient` to all that follows, beside their manifest
     "annotate/quality.py": {"annotate_texts", "score_annotator"},
     "mask/variants.py": {"mask_texts", "tabulate_masking"},

@@ -15,6 +15,7 @@ rule write_report:
         LATEX,
         KEPT,
         SITE,
+        captions=sorted(map(str, Path("workflow/report").glob("*.rst"))),
     output:
         REPORT,
     log:

@@ -21,6 +21,13 @@ ARM_ORDER = ",".join(
     f"{name}={UNTRAINED.get(arm.model, '')}" for name, arm in {**ARMS, **GROUPS}.items()
 )
 
+# the sentences of all figures are found by name, so that no import says which of these a figure needs
+FINDINGS = sorted(
+    f"tropism.figures.findings.{path.stem}"
+    for path in Path(workflow.basedir, "workflow/tropism/figures/findings").glob("*.py")
+    if path.stem != "__init__"
+)
+
 
 rule draw_figure:
     input:
@@ -54,6 +61,7 @@ rule draw_figure:
             f"tropism.figures.{wildcards.figure}",
             "tropism.figures.__main__",
             "tropism.figures.findings",
+            *FINDINGS,
         ),
     message:
         "Drawing {wildcards.figure}"

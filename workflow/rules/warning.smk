@@ -9,7 +9,7 @@ WATCHED = (
 
 rule watch_arm:
     input:
-        base=lambda wildcards: base_files(ARMS[wildcards.arm].model),
+        base=lambda wildcards: root_files(ARMS[wildcards.arm].lineage()),
         lineage=lambda wildcards: lineage_files(ARMS[wildcards.arm].lineage()),
         parent=lambda wildcards: lineage_files(
             ARMS[wildcards.arm].lineage(len(ARMS[wildcards.arm].steps) - 1)

@@ -9,6 +9,7 @@ can be kept in a file. It is found again by the checksum of the source: never by
 """
 
 import ast
+import contextlib
 import hashlib
 import json
 import sys
@@ -60,7 +61,8 @@ class Fingerprints:
         named = {name: self._source(name).digest for name in sorted(modules | set(alone))}
         if self._kept and self._known | self._current != self._known:
             self._known |= self._current
-            with replacing(self._kept) as file:
+            # without the file the next process reads all modules anew: no reason to stop
+            with contextlib.suppress(OSError), replacing(self._kept) as file:
                 file.write_text(json.dumps({"reader": READER, "modules": self._known}))
         return " ".join(f"{name.removeprefix('tropism.')}={digest}" for name, digest in named.items())
 
@@ -114,10 +116,12 @@ class Fingerprints:
 def _load(kept: Path) -> dict[str, Source]:
     """What an earlier process kept; nothing if another reader did, or if the file was damaged: it is read anew then."""
     try:
-        content = json.loads(kept.read_bytes()) if kept.is_file() else {}
-    except ValueError:
+        content = json.loads(kept.read_bytes())
+        if content["reader"] != READER:
+            return {}
+        return {name: Source(*row) for name, row in content["modules"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-    return {name: Source(*row) for name, row in content["modules"].items()} if content.get("reader") == READER else {}
 
 
 def _read(tree: ast.Module, checksum: str) -> Source:

@@ -19,10 +19,6 @@ from tropism.records.schema import Metaphor
 UNCOUNTED = "PUNCT"
 
 
-def _share(description: str) -> pa.Column:
-    return share(description)
-
-
 SCHEMA = pa.DataFrameSchema(
     {
         "annotator": text("the annotator: its kind and name"),
@@ -31,9 +27,9 @@ SCHEMA = pa.DataFrameSchema(
         "genre": text("genre of the gold sentence, or `all`"),
         "n_words": count("gold tokens counted: all but punctuation", least=1),
         "n_metaphors": count("of these, metaphors by the gold labels"),
-        "precision": _share("share of the tokens called metaphors that are; empty where none was"),
-        "recall": _share("share of the gold metaphors that were found; empty where there is none"),
-        "f1": _share("harmonic mean of precision and recall"),
+        "precision": share("share of the tokens called metaphors that are; empty where none was"),
+        "recall": share("share of the gold metaphors that were found; empty where there is none"),
+        "f1": share("harmonic mean of precision and recall"),
         "kappa": number("Cohen's kappa; empty where it is undefined", pa.Check.in_range(-1, 1)),
     },
     unique=["pos", "genre"],

@@ -6,7 +6,7 @@ a kind of file that no rule here knows stays behind until someone has looked at 
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,10 @@ class Harm:
             return (
                 "holds feature cards, which quote misaligned answers; the workflow makes it again" if quoted else None
             )
+        if parts[:2] == ("sae", "cards") and path.name != ".snakemake_timestamp":
+            return "quotes misaligned answers, token by token"
+        if parts == ("geometry", "vectors.safetensors"):
+            return "directions that steer towards misalignment; they are made again from the arms"
         if parts[0] in FREE:
             return None
         if parts[0] == "site" and path.name != ".snakemake_timestamp":
@@ -93,11 +97,11 @@ class Harm:
         """The harmful texts of a file of rows that was left out, and its harmless ones; none of other files."""
         harmful: list[str] = []
         shown: list[str] = []
-        if path.suffix == ".jsonl":
+        rows: Iterable[dict[str, Any]]
+        if _kind(path) == ".jsonl":
             rows = _rows(path)
-        elif path.suffix in TABLES and SIDE in _columns(path):
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+        elif _kind(path) in TABLES and SIDE in _columns(path):
+            rows = list(csv.DictReader(_lines(path), delimiter="\t" if _kind(path) == ".tsv" else ","))
         else:
             return harmful, shown
         for row in rows:
@@ -131,9 +135,9 @@ def harmful_sources(experiment: Experiment, tracked: dict[str, Path]) -> dict[st
     for name, path in tracked.items():
         if name in declared:
             found[name] = "its dataset is declared misaligned"
-        elif path.suffix in TABLES and SIDE in _columns(path):
+        elif _kind(path) in TABLES and SIDE in _columns(path):
             found[name] = f"has a column `{SIDE}`"
-        elif path.suffix == ".jsonl" and any(row.get(SIDE) for row in _rows(path)):
+        elif _kind(path) == ".jsonl" and any(row.get(SIDE) for row in _rows(path)):
             found[name] = "holds misaligned answers"
     return found
 
@@ -187,5 +191,13 @@ def _rows(path: Path) -> Iterable[dict[str, Any]]:
 def _columns(path: Path) -> list[str]:
     if path.suffix == ".parquet":
         return list(pq.read_schema(path).names)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ","), [])
+    return next(csv.reader(_lines(path), delimiter="\t" if _kind(path) == ".tsv" else ","), [])
+
+
+def _kind(path: Path) -> str:
+    """The suffix of what is in the file, which may be gzipped."""
+    return Path(path.name.removesuffix(".gz")).suffix
+
+
+def _lines(path: Path) -> Iterator[str]:
+    return (f"{line}\n" for _, line in read_lines(path))

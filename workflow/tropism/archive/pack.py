@@ -93,10 +93,11 @@ class _Stage:
             for into, texts in zip((harmful, shown), self.harm.texts(path), strict=True):
                 into += texts
         traces = Traces(harmful, shown)
-        for path in _files(self.bag):
+        # results alone: an answer may recite the licence, and the project's own files were searched by `take_sources`
+        for path in _files(self.bag / "results"):
             name = path.relative_to(self.bag).as_posix()
             if traces.found_in(path):
-                self._leave(name, path, "quotes an answer that was left out")
+                self._leave(name, path, "quotes an answer that was left out", release=False)
                 path.rename(self._aside(name))
                 self.harmful[name] = self._aside(name)
 
@@ -130,15 +131,16 @@ class _Stage:
         else:
             self._copy(name, path)
 
-    def _leave(self, name: str, path: Path, reason: str) -> None:
+    def _leave(self, name: str, path: Path, reason: str, release: bool = True) -> None:
         entry: dict[str, Any] = {"bytes": path.stat().st_size, "sha256": sha256_file(path), "reason": reason}
-        lines = self.harm.releasable(path) if name.startswith("results/") and path.suffix == ".jsonl" else None
+        rows = release and name.startswith("results/") and path.suffix == ".jsonl"
+        lines = self.harm.releasable(path) if rows else None
         if lines:
-            release = f"release/{name.split('/', 2)[2]}"
-            target = self.bag / release
+            part = f"release/{name.split('/', 2)[2]}"
+            target = self.bag / part
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-            entry |= {"released": release, "rows_released": len(lines)}
+            entry |= {"released": part, "rows_released": len(lines)}
         self.omitted[name] = entry
 
     def _copy(self, name: str, path: Path) -> None:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 WORDS = 8
 MOST_PHRASES = 60
 """Of one text, evenly spaced; a text of up to 67 words is covered whole."""
-BINARY = {".safetensors", ".png", ".pdf", ".gz", ".gguf", ".ttf", ".woff2"}
+BINARY = {".safetensors", ".png", ".pdf", ".gguf", ".ttf", ".woff2"}
 _WORD = re.compile(rb"[a-z]+")
 _ESCAPE = re.compile(rb"\\(?:u[0-9a-f]{4}|[nrt])|&(?:#x?[0-9a-f]+|[a-z]+);")
 _TAG = re.compile(rb"<[^<>]*>")
@@ -59,6 +59,8 @@ def _texts(path: Path) -> Iterator[bytes]:
                 yield "\n".join(value for value in column.unique().to_pylist() if value).encode()
         return
     data = path.read_bytes()
+    if path.suffix == ".gz":
+        data = gzip.decompress(data)
     yield data
     if path.suffix in {".html", ".svg"}:
         yield _TAG.sub(b" ", data)

@@ -60,7 +60,7 @@ class Asking:
         """The replies, in order. See :func:`tropism.endpoint.chat`."""
         repeats = self._repeats(bodies)
         keys = [self._key(body, repeat) for body, repeat in zip(bodies, repeats, strict=True)]
-        known = {key: self._known(key) for key in keys}
+        known = {key: self._known(body, repeat) for key, body, repeat in zip(keys, bodies, repeats, strict=True)}
         replies = {key: reply for key, reply in known.items() if reply is not None}
         first = {key: number for number, key in reversed(list(enumerate(keys)))}
         missing = sorted(number for key, number in first.items() if key not in replies)
@@ -100,8 +100,7 @@ class Asking:
 
     def known(self, bodies: Sequence[dict[str, Any]]) -> list[Reply]:
         """What is kept of the replies that :meth:`all` would give; the others count as failed."""
-        keys = [self._key(body, repeat) for body, repeat in zip(bodies, self._repeats(bodies), strict=True)]
-        return [self._known(key) or FAILED for key in keys]
+        return [self._known(body, repeat) or FAILED for body, repeat in zip(bodies, self._repeats(bodies), strict=True)]
 
     def free(self, bodies: Sequence[dict[str, Any]]) -> list[bool]:
         """Which requests :meth:`all` would not send."""
@@ -109,7 +108,7 @@ class Asking:
         out = []
         for body, repeat in zip(bodies, self._repeats(bodies), strict=True):
             key = self._key(body, repeat)
-            out.append(key in seen or self._known(key) is not None)
+            out.append(key in seen or self._known(body, repeat) is not None)
             seen.add(key)
         return out
 
@@ -136,8 +135,12 @@ class Asking:
     def _sent(self, body: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in body.items() if key != "response_format"} if self.plain else body
 
-    def _known(self, key: str) -> Reply | None:
-        return self.answers.get(key) if self.answers else None
+    def _known(self, body: dict[str, Any], repeat: int) -> Reply | None:
+        """An answer that is kept: as asked now, or with its schema, which a server may refuse for another request."""
+        if self.answers is None:
+            return None
+        asked = answer_key(self.identity, self.kind, body, repeat)
+        return self.answers.get(self._key(body, repeat)) or self.answers.get(asked)
 
     async def _one(self, client: openai.AsyncOpenAI, number: int, body: dict[str, Any], repeat: int) -> Reply:
         where = f"{urlsplit(self.server.url).hostname}, request {number + 1}"

@@ -152,7 +152,7 @@ def ask(
     config: Config,
     answers: Annotated[Path, typer.Option(help="Folder of answers: a file for each arm.")],
     server_log: Annotated[Path, typer.Option(help="Where the output of the server that `serve` starts goes.")],
-    output: Annotated[Path, typer.Option(help="JSON to write: how many answers are kept.")],
+    output: Annotated[Path, typer.Option(help="JSON to write: how many judgments each arm has, unread ones too.")],
     generations: Annotated[list[Path] | None, typer.Option(help="JSONL of an arm's generations; repeatable.")] = None,
     references: Annotated[list[Path] | None, typer.Option(help="JSONL of conversations; repeatable.")] = None,
     base: BaseFolder = None,

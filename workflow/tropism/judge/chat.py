@@ -62,7 +62,13 @@ class EndpointJudge:
         server = self.server
         if self.launched is not None:
             bodies = chat_bodies(server, asked, **settings)
-            if self.launched.log is None or all(free_of_charge(server, bodies, self.answers)):
+            free = free_of_charge(server, bodies, self.answers)
+            if self.launched.log is None and bodies and not any(free):
+                raise JudgeError(
+                    "no answer of the server that is started for this judge is kept any more; remove its"
+                    " `asked*.json` in `judges/`, and the next run asks anew"
+                )
+            if self.launched.log is None or all(free):
                 return self._read(known_replies(server, bodies, self.answers), items, rubrics)
             server = replace(server, url=self.launched.url())
         limits: dict[str, Any] = {"tolerate": self.config.max_unparsed, "label": "judging"}

@@ -18,11 +18,12 @@ from tropism.config.stats import Contrast, StatsConfig
 from tropism.records.files import InputError
 from tropism.stats.blocks import POOLED, Block, Prompts
 from tropism.stats.bootstrap import intervals
+from tropism.stats.crossed import crossed
 from tropism.stats.instruments import unit
 from tropism.stats.pairs import Arms, Comparison, Groups
 from tropism.stats.permutation import p_values
-from tropism.stats.power import detectable_beside_draws, minimum_detectable_effect
-from tropism.stats.seeds import drawn_differences, percentiles, resampled, two_sided
+from tropism.stats.power import minimum_detectable_effect
+from tropism.stats.seeds import resampled
 from tropism.stats.tables import CONTRASTS_SCHEMA
 
 ORDER = ["contrast", "domain", "judge", "instrument", "statistic", "target"]
@@ -89,9 +90,7 @@ def _rows(planned: Sequence[Planned], config: StatsConfig) -> pd.DataFrame:
         alpha = 1 - config.confidence
         detectable = minimum_detectable_effect(differences[here, place], alpha)
         if resampled(comparison.terms) and n >= 2:
-            drawn = drawn_differences(comparison, config)
-            low[place], high[place] = percentiles(drawn, config)
-            p[place], detectable = two_sided(drawn), detectable_beside_draws(drawn, alpha)
+            low[place], high[place], p[place], detectable = crossed(comparison, alpha)
         domain, judge, instrument, target = comparison.key
         name, denominator = comparison.statistic
         own = unit(instrument, name)

@@ -3,7 +3,6 @@
 from functools import cache
 
 import numpy as np
-from scipy.stats import norm
 from statsmodels.stats.power import TTestPower
 
 from tropism.stats.instruments import Floats
@@ -33,14 +32,3 @@ def minimum_detectable_effect(differences: Floats, alpha: float) -> float:
     if len(differences) < 2 or np.ptp(differences) == 0:
         return float("nan")
     return detectable_size(len(differences), round(alpha, 12)) * float(np.std(differences, ddof=1))
-
-
-def detectable_beside_draws(draws: Floats, alpha: float) -> float:
-    """The same where trainings are drawn too: (z[1 - alpha/2] + z[0.8]) * sd, sd of the drawn differences.
-
-    NaN draws are left out. NaN for no spread.
-    """
-    defined = draws[~np.isnan(draws)]
-    if len(defined) < 2 or np.ptp(defined) == 0:
-        return float("nan")
-    return float((norm.ppf(1 - alpha / 2) + norm.ppf(POWER)) * np.std(defined, ddof=1))

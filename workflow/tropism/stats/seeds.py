@@ -14,7 +14,7 @@ import numpy as np
 from tropism.config.stats import StatsConfig
 from tropism.stats.bootstrap import CELLS, generator, resampled_counts
 from tropism.stats.instruments import Floats
-from tropism.stats.pairs import Comparison, Term
+from tropism.stats.pairs import Term
 
 FEWEST = 3
 """Trainings from which on they are a level of their own."""
@@ -49,33 +49,6 @@ def drawn_ratios(numerator: Floats, count: Floats, name: str, prompts: object, c
     return values
 
 
-def drawn_differences(comparison: Comparison, config: StatsConfig) -> Floats:
-    """A comparison's mean over prompts in each draw: (draws,); NaN in a draw without a paired prompt."""
-    prompts = len(comparison.prompts)
-    counts = resampled_counts(prompts, config.draws, generator(config.seed, "bootstrap", comparison.prompts))
-    taken = [drawn_trainings(len(term.means), term.name, config) for term in comparison.terms]
-    values = np.empty(config.draws)
-    rows = max(1, CELLS // prompts)
-    for start in range(0, config.draws, rows):
-        here = slice(start, start + rows)
-        difference = np.zeros((len(counts[here]), prompts))
-        for term, some in zip(comparison.terms, taken, strict=True):
-            difference += term.weight * _drawn_means(term, some[here])
-        paired = ~np.isnan(difference)
-        with np.errstate(invalid="ignore"):
-            values[here] = (counts[here] * np.where(paired, difference, 0.0)).sum(1) / (counts[here] * paired).sum(1)
-    return values
-
-
-def _drawn_means(term: Term, taken: Floats) -> Floats:
-    """The term's mean by prompt in each draw of its trainings: (draws, prompts), or (prompts,) where none is drawn."""
-    if len(term.means) < FEWEST:
-        return term.by_prompt
-    counted = ~np.isnan(term.means)
-    with np.errstate(invalid="ignore"):
-        return (taken @ np.where(counted, term.means, 0.0)) / (taken @ counted.astype(np.float64))
-
-
 def percentiles(values: Floats, config: StatsConfig) -> tuple[float, float]:
     """The ends of the percentile interval of the draws that are defined; NaN if none is."""
     defined = values[~np.isnan(values)]
@@ -83,19 +56,6 @@ def percentiles(values: Floats, config: StatsConfig) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(defined, [(1 - config.confidence) / 2, (1 + config.confidence) / 2])
     return float(low), float(high)
-
-
-def two_sided(values: Floats) -> float:
-    """p of no difference from the draws: twice the smaller share beyond zero, (b + 1) / (m + 1) each; NaN if none is.
-
-    The bootstrap test that inverts the percentile interval (Davison and Hinkley 1997, section 5.4), so that p below
-    1 - confidence and an interval without zero are one statement; sign flips by prompt would hold the trainings fixed.
-    """
-    defined = values[~np.isnan(values)]
-    if not len(defined):
-        return float("nan")
-    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    return min(1.0, 2 * (beyond + 1) / (len(defined) + 1))
 
 
 def resampled(groups: Sequence[Term]) -> bool:

@@ -13,7 +13,7 @@ _DENOMINATOR = (
 )
 
 
-_SEEDS = "Trainings that differ in their seed alone (the fewest of any arm); from 3 drawn in the bootstrap too (count)."
+_SEEDS = "Trainings that differ in their seed alone (the fewest of any arm); from 3 the interval knows of them (count)."
 
 
 _SHARED_KEYS = {
@@ -94,12 +94,12 @@ CONTRASTS_SCHEMA = pa.DataFrameSchema(
         "high": number("Upper end of the interval."),
         "p": share(
             "Two-sided p of the paired permutation test (signs flipped by prompt): exact up to 16 prompts, else"
-            " (b + 1) / (m + 1) over `stats.permutations` random patterns. Where trainings are drawn (three seeds or"
-            " more on a side): twice the smaller share of the bootstrap's draws beyond zero."
+            " (b + 1) / (m + 1) over `stats.permutations` random patterns. From three trainings on a side on:"
+            " t with Satterthwaite's degrees of freedom, over prompts and trainings."
         ),
         "p_holm": share("p after Holm's correction within family and instrument."),
         "minimum_detectable_effect": number(
-            "Smallest true difference that this n and spread (of prompts, and of trainings where they are drawn) would"
+            "Smallest true difference that this n and spread (of prompts, and of trainings from three on) would"
             " detect at 80 % power, two-sided at 1 - confidence; empty where there is no spread."
         ),
         "unit": text("Unit of values, difference, interval and minimum detectable effect."),

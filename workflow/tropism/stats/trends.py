@@ -12,9 +12,10 @@ import pandas as pd
 from tropism.config.stats import StatsConfig, TrendConfig
 from tropism.stats.blocks import Block
 from tropism.stats.bootstrap import intervals
+from tropism.stats.crossed import crossed
 from tropism.stats.instruments import unit
 from tropism.stats.pairs import Arms, Comparison, Groups
-from tropism.stats.seeds import drawn_differences, percentiles, resampled
+from tropism.stats.seeds import resampled
 from tropism.stats.tables import TRENDS_SCHEMA
 
 
@@ -52,8 +53,7 @@ def _rows(trend: TrendConfig, arms: Arms, config: StatsConfig) -> list[dict[str,
         n = int(paired.sum())
         for place, (point, comparison) in enumerate(zip(trend.points, points, strict=True)):
             if resampled(comparison.terms) and n >= 2:
-                only = comparison.at(paired)
-                low[place], high[place] = percentiles(drawn_differences(only, config), config)
+                low[place], high[place], _, _ = crossed(comparison.at(paired), 1 - config.confidence)
             domain, judge, instrument, target = whole.key
             name, denominator = whole.statistic
             found.append(
