@@ -18,7 +18,7 @@ demo: $(VENV)/installed
 	@python -m tropism.figures summary --results results/demo
 
 test: $(VENV)/installed $(VENV)/readers/installed
-	pytest -q
+	pytest -q -n 2 --dist loadfile
 
 # what takes minutes, of every room
 test-slow: $(VENV)/installed
