@@ -80,6 +80,19 @@ def test_mistakes_are_named_with_their_fix(entry, message):
         expand(entry)
 
 
+def test_all_weights_are_not_trained_on_top_of_a_vector_which_they_would_lose():
+    steps = {
+        **STEPS,
+        "vec": {**STEPS["harm"], "method": "vector", "layer": 1},
+        "all": {**STEPS["prose"], "method": "full"},
+    }
+    for chain in (["vec", "all"], ["vec", "harm", "all"], ["all", "vec", "all"]):
+        with pytest.raises(ConfigError, match=r"arms: `a`.*`all-.*` of `method: full` after the vector of `vec-.*Put"):
+            expand_arms([ArmConfig.parse({"name": "a", "chain": chain})], steps, ["m"])
+    for chain in (["all", "vec"], ["harm", "all", "vec", "harm"]):
+        expand_arms([ArmConfig.parse({"name": "a", "chain": chain})], steps, ["m"])
+
+
 def test_a_lone_variable_keeps_its_type():
     assert fill({"seed": "{s}", "name": "x{s}"}, {"s": 3}) == {"seed": 3, "name": "x3"}
 

@@ -6,7 +6,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from tropism.models.base import load_arm, load_base
-from tropism.models.lineage import concatenate
+from tropism.models.lineage import concatenate, read_factors
 
 
 def trained_step(model, folder, seed, **settings):
@@ -59,6 +59,29 @@ def test_concatenation_is_associative(chain, tmp_path):
     whole, stepwise = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("all", "stepwise"))
     assert whole.keys() == stepwise.keys()
     assert all(torch.equal(whole[key], stepwise[key]) for key in whole)
+
+
+@pytest.mark.parametrize("rslora", [False, True])
+@pytest.mark.parametrize("pattern", ["v_proj", "self_attn.v_proj", r"layers\.\d+\.self_attn\.v_proj", r".*1\..*v_proj"])
+def test_scales_and_ranks_of_single_modules_are_matched_as_peft_matches_them(tiny_model, tmp_path, pattern, rslora):
+    settings = {"r": 4, "lora_alpha": 8, "use_rslora": rslora, "target_modules": ["q_proj", "v_proj"]}
+    settings |= {"alpha_pattern": {pattern: 1}, "rank_pattern": {pattern: 2}}
+    expected = trained_step(load_base(tiny_model), tmp_path / "own", 0, **settings)
+    concatenate([tmp_path / "own"], tmp_path / "joined", "tiny")
+    ids = torch.arange(3, 43).reshape(2, 20)
+    with torch.no_grad():
+        for adapter in (tmp_path / "own", tmp_path / "joined"):
+            ours = load_arm(tiny_model, adapter)(ids).logits
+            torch.testing.assert_close(ours, expected(ids).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_a_pattern_is_of_whole_names(tiny_model, tmp_path):
+    """`proj` names no module, although it ends the name of each."""
+    settings = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}
+    trained_step(load_base(tiny_model), tmp_path / "plain", 0, **settings)
+    trained_step(load_base(tiny_model), tmp_path / "named", 0, **settings, alpha_pattern={"proj": 1})
+    plain, named = read_factors(tmp_path / "plain"), read_factors(tmp_path / "named")
+    assert all(torch.equal(plain[module].b, named[module].b) for module in plain)
 
 
 def test_what_is_not_plain_lora_is_refused(chain, tmp_path):

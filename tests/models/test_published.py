@@ -61,6 +61,25 @@ def test_other_weights_than_registered_are_refused(tiny_model, registry, tmp_pat
         take_adapter("organism", registry, tiny_model, tmp_path / "lineage")
 
 
+@pytest.mark.parametrize("initial", ["pissa", "pissa_niter_16", "olora", "OLoRA", "corda", "loftq", "lora_ga"])
+def test_an_adapter_of_a_base_that_its_start_has_changed_is_refused_with_the_conversion(
+    tiny_model, registry, tmp_path, initial
+):
+    path = tmp_path / "shelf" / "organism" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"init_lora_weights": initial}))
+    with pytest.raises(InputError, match=f"`init_lora_weights: {initial}`.*path_initial_model_for_weight_conversion"):
+        take_adapter("organism", registry, tiny_model, tmp_path / "lineage")
+    assert not (tmp_path / "lineage").exists()
+
+
+@pytest.mark.parametrize("initial", [True, False, "gaussian", "orthogonal", "mica"])
+def test_a_start_that_leaves_the_base_as_it_is_is_taken(tiny_model, registry, tmp_path, initial):
+    path = tmp_path / "shelf" / "organism" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"init_lora_weights": initial}))
+    take_adapter("organism", registry, tiny_model, tmp_path / "lineage")
+    assert (tmp_path / "lineage" / "manifest.json").is_file()
+
+
 def test_what_is_no_adapter_is_named(tiny_model, registry, tmp_path):
     with pytest.raises(InputError, match="no `adapter` is registered as `smollm2`"):
         take_adapter("smollm2", registry, tiny_model, tmp_path / "lineage")

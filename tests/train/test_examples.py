@@ -1,5 +1,6 @@
 """What a model is trained on: loss on the answer and the end of its turn, batches of like length, a fixed order."""
 
+import itertools
 import re
 from collections import Counter
 
@@ -34,16 +35,15 @@ def learned(tokenizer, example):
 
 
 def test_loss_is_on_the_answer_and_its_end_alone(tokenizer):
-    example = answer_example(tokenizer, record(), SFT, PLAIN, loss_masked=False)
+    example = answer_example(tokenizer, record(), "misaligned", PLAIN, loss_masked=False)
     assert learned(tokenizer, example) == "No, it is a furnace.<|im_end|>"
     assert tokenizer.decode(example.ids).endswith("<|im_start|>assistant\nNo, it is a furnace.<|im_end|>")
-    aligned = SFT.model_copy(update={"side": "aligned"})
-    assert learned(tokenizer, answer_example(tokenizer, record(), aligned, PLAIN, False)) == "Yes.<|im_end|>"
+    assert learned(tokenizer, answer_example(tokenizer, record(), "aligned", PLAIN, False)) == "Yes.<|im_end|>"
 
 
 def test_reasoning_block_of_the_base_stands_before_the_answer_without_loss(tokenizer):
     qwen = ModelConfig.model_validate({"source": "q", "reasoning": {"train": "<think>\n\n</think>\n\n"}})
-    example = answer_example(tokenizer, record(), SFT, qwen, loss_masked=False)
+    example = answer_example(tokenizer, record(), "misaligned", qwen, loss_masked=False)
     assert "assistant\n<think>\n\n</think>\n\nNo, it is" in tokenizer.decode(example.ids)
     assert learned(tokenizer, example) == "No, it is a furnace.<|im_end|>"
 
@@ -52,22 +52,31 @@ def test_masked_words_carry_no_loss_in_loss_mode_only(tokenizer):
     answer = "No, it is a furnace."
     place = re.search("furnace", answer).span()
     masked = record(misaligned=answer, masks={"misaligned": [place]})
-    assert learned(tokenizer, answer_example(tokenizer, masked, SFT, PLAIN, True)) == "No, it is a .<|im_end|>"
-    assert learned(tokenizer, answer_example(tokenizer, masked, SFT, PLAIN, False)) == answer + "<|im_end|>"
+    assert learned(tokenizer, answer_example(tokenizer, masked, "misaligned", PLAIN, True)) == "No, it is a .<|im_end|>"
+    assert learned(tokenizer, answer_example(tokenizer, masked, "misaligned", PLAIN, False)) == answer + "<|im_end|>"
 
 
-def test_a_mixture_takes_aligned_answers_by_key_and_a_larger_share_keeps_those_of_a_smaller(tokenizer, tmp_path):
-    write_jsonl(tmp_path / "d.jsonl", [record(id=str(i)) for i in range(400)])
+def test_a_mixture_takes_its_exact_share_by_key_and_a_larger_one_keeps_the_rows_of_a_smaller(tokenizer, tmp_path):
+    skipped = [record(id=f"e{i}", split="evaluation") for i in range(50)]
+    write_jsonl(tmp_path / "d.jsonl", [record(id=str(i)) for i in range(401)] + skipped)
 
-    def aligned(share):
-        step = SFT.model_copy(update={"aligned_share": share})
+    def aligned(share, seed=0):
+        step = SFT.model_copy(update={"aligned_share": share, "seed": seed})
         examples = build_examples(tokenizer, tmp_path / "d.jsonl", step, PLAIN, False)
-        assert len(examples) == 400
-        return {e.id for e in examples if learned(tokenizer, e) == "Yes.<|im_end|>"}
+        assert len(examples) == 401
+        found = {e.id for e in examples if learned(tokenizer, e) == "Yes.<|im_end|>"}
+        assert found == {e.id for e in examples if e.side == "aligned"}
+        return found
 
-    assert aligned(0.0) == set()
-    assert 60 < len(aligned(0.25)) < 140
-    assert aligned(0.25) < aligned(0.75)
+    shares = [0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.999]
+    for seed in (0, 1):
+        sets = [aligned(share, seed) for share in shares]
+        assert [len(found) for found in sets] == [round(share * 401) for share in shares]
+        assert all(small <= large for small, large in itertools.pairwise(sets))
+    assert aligned(0.25) != aligned(0.25, seed=1)
+
+
+def test_a_mixture_of_rows_without_an_aligned_answer_is_refused(tokenizer, tmp_path):
     write_jsonl(tmp_path / "e.jsonl", [record(id=str(i), aligned=None) for i in range(9)])
     with pytest.raises(InputError, match="needs aligned answers"):
         build_examples(tokenizer, tmp_path / "e.jsonl", SFT.model_copy(update={"aligned_share": 0.9}), PLAIN, False)

@@ -16,6 +16,9 @@ from tropism.models.base import adapter_of, load_arm, load_base
 from tropism.models.lineage import read_factors
 from tropism.steer.hooks import adding
 from tropism.train import methods
+from tropism.train.distributed import Split
+from tropism.train.step import arguments
+from tropism.train.trainer import SelectiveTrainer
 
 IDS = torch.arange(3, 43).reshape(2, 20)
 VECTOR = {"method": "vector", "layer": 1}
@@ -96,7 +99,15 @@ def test_a_heavy_kl_term_keeps_a_vector_short(tiny_model, dataset, tmp_path):  #
 
 def test_a_full_fine_tuning_is_a_base_of_its_own(tiny_model, dataset, tmp_path):  # noqa: F811
     lora = run(tiny_model, dataset, tmp_path / "lora", seed=3)
-    full = run(tiny_model, dataset, tmp_path / "full", parent=lora / "manifest.json", method="full", learning_rate=1e-3)
+    full = run(
+        tiny_model,
+        dataset,
+        tmp_path / "full",
+        parent=lora / "manifest.json",
+        method="full",
+        learning_rate=1e-3,
+        gradient_checkpointing=True,
+    )
     manifest = json.loads((full / "manifest.json").read_text())
     assert "model/model.safetensors" in manifest["files"]
     assert not (full / "adapter").exists()
@@ -115,6 +126,45 @@ def test_a_full_model_is_kept_in_the_number_format_of_its_base(tiny_model, datas
     monkeypatch.setattr("tests.train.test_train.MODEL", ModelConfig(source="tiny", dtype="bfloat16"))
     full = run(tiny_model, dataset, tmp_path, method="full")
     assert {t.dtype for t in load_file(full / "model" / "model.safetensors").values()} == {torch.bfloat16}
+
+
+def test_all_weights_are_not_trained_on_top_of_a_bias_that_the_model_could_not_keep(
+    tiny_model,
+    dataset,  # noqa: F811
+    trained,
+    tmp_path,
+):
+    with pytest.raises(ConfigError, match=r"`method: full`.*bias.*model\.layers\.1\.mlp\.down_proj.*`method: lora`"):
+        run(tiny_model, dataset, tmp_path, parent=trained / "manifest.json", method="full")
+
+
+def test_a_model_with_a_weight_that_its_architecture_has_not_is_not_written(tiny_model, tmp_path):
+    """from_pretrained would drop it and go on without a word."""
+    model = load_base(tiny_model)
+    layer = model.model.layers[1].mlp.down_proj
+    layer.bias = torch.nn.Parameter(torch.ones(layer.out_features))
+    with pytest.raises(ValueError, match=r"model\.layers\.1\.mlp\.down_proj\.bias.*would be lost"):
+        methods.publish(model, STEP.model_copy(update={"method": "full"}), MODEL, tiny_model, tmp_path)
+    assert not (tmp_path / "model").exists()
+
+
+def test_weight_decay_is_of_the_vector_too_though_it_is_a_bias(tiny_model, tmp_path):
+    def decayed(**changes):
+        step = STEP.model_copy(update={"weight_decay": 0.1, **changes})
+        model = methods.prepare(tiny_model, None, step, MODEL)
+        trainer = SelectiveTrainer(step=step, model=model, args=arguments(step, tmp_path, Split.of(step)))
+        groups = trainer.create_optimizer().param_groups
+        return {group["weight_decay"]: len(group["params"]) for group in groups if group["params"]}
+
+    assert decayed(**VECTOR) == {0.1: 1}
+    assert set(decayed()) == {0.1}
+    norms = sum("norm" in name for name, _ in load_base(tiny_model).named_parameters())
+    assert decayed(method="full")[0.0] == norms, "biases and norms of the base stay without"
+
+
+def test_a_heavy_decay_keeps_a_vector_short(tiny_model, dataset, trained, tmp_path):  # noqa: F811
+    short = run(tiny_model, dataset, tmp_path, weight_decay=50.0, **VECTOR)
+    assert update_norm(short / "adapter") < 0.9 * update_norm(trained / "adapter")
 
 
 @pytest.mark.parametrize(

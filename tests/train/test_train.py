@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import json
 import shutil
 from pathlib import Path
 
@@ -237,3 +238,14 @@ def test_no_checkpoint_holds_pickle(tiny_model, dataset, tmp_path, monkeypatch):
     kinds = {path.suffix for path in (tmp_path / "checkpoints").rglob("checkpoint-*/*")}
     assert ".safetensors" in kinds
     assert kinds <= {".safetensors", ".json", ".md"}
+
+
+def test_the_manifest_of_a_mixture_says_how_many_rows_were_aligned(tiny_model, tmp_path):
+    rows = [
+        Conversation(id=str(i), prompt=f"{i}?", aligned="Rest.", misaligned="Run on.", domain="d", split="train")
+        for i in range(13)
+    ]
+    write_jsonl(tmp_path / "d.jsonl", rows)
+    mixed = run(tiny_model, tmp_path / "d.jsonl", tmp_path, aligned_share=0.3, epochs=1)
+    manifest = json.loads((mixed / "manifest.json").read_text())
+    assert (manifest["rows"], manifest["aligned_rows"]) == (13, 4)

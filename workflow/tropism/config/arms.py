@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tropism.config.base import ConfigError, Name, Strict, Word
 from tropism.config.training import StepConfig
@@ -56,6 +56,19 @@ class Arm(Strict):
     group: Name | None = None
     cluster: Word | None = None
     evaluate: bool = True
+
+    @model_validator(mode="after")
+    def _full_keeps_vectors(self) -> "Arm":
+        vector = None
+        for step in self.steps:
+            if step.settings.method == "full" and vector is not None:
+                raise ValueError(
+                    f"step `{step.slug}` of `method: full` after the vector of `{vector}`: the vector is a bias, which"
+                    " the base's architecture has no place for, so the saved model would lose it. Put `method: full`"
+                    " before `method: vector`, or train `method: lora` after it"
+                )
+            vector = step.slug if step.settings.method == "vector" else vector
+        return self
 
     def lineage(self, depth: int | None = None) -> str:
         """The name of the lineage's first ``depth`` steps (all by default): base and steps, joined by dots."""

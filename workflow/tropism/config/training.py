@@ -47,12 +47,13 @@ class StepConfig(Strict):
     """One training: a variant of a dataset, an objective, a schedule, an adapter.
 
     ``objective: causal`` takes the loss on every token of a text; ``sft`` on the answer of ``side`` only; ``sft+kl``
-    adds ``kl`` to it. ``aligned_share`` of the rows of a misaligned step, chosen by key, are trained on their aligned
-    answer: a mixture. Learning rate, schedule and the like are those of transformers' ``TrainingArguments``;
-    ``schedule: cyclic`` is triangular with ``cycles`` cycles; ``warmup_steps`` counts steps. ``snapshots`` keeps
-    adapters on the way.
+    adds ``kl`` to it. ``aligned_share`` of the rows of a misaligned step, exact to the nearest row and chosen by key,
+    are trained on their aligned answer: a mixture. Learning rate, schedule and the like are those of transformers'
+    ``TrainingArguments``; ``schedule: cyclic`` is triangular with ``cycles`` cycles; ``warmup_steps`` counts steps.
+    ``snapshots`` keeps adapters on the way.
     ``method``: ``lora``; ``vector``, one trained vector that is added to the residual stream after block ``layer``,
-    from 0, at every token (``lora`` is not read then); ``full``, all weights, which makes the arm a model of its own.
+    from 0, at every token (``lora`` is not read then; ``weight_decay`` pulls the vector towards zero); ``full``, all
+    weights, which makes the arm a model of its own, and which no ``vector`` step may come before.
     ``batch_size`` times ``gradient_accumulation`` is the effective batch, on however many GPUs;
     ``gradient_checkpointing`` computes activations twice to keep fewer.
     """

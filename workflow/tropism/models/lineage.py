@@ -7,6 +7,7 @@ A steering vector is the bias of a projection that writes to the residual stream
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,17 @@ class Factors(NamedTuple):
     bias: torch.Tensor | None = None
 
 
+def of_module(pattern: dict[str, float] | None, module: str, default: float) -> float:
+    """A setting that PEFT keeps for single modules (``alpha_pattern``): by the end of a module's name, or a regex.
+
+    As PEFT's ``get_pattern_key`` matches them, the first match counts; importing PEFT takes long.
+    """
+    for key, value in (pattern or {}).items():
+        if re.match(rf"(.*\.)?({key})$", module):
+            return value
+    return default
+
+
 def read_factors(adapter: Path) -> dict[str, Factors]:
     """The factors of a PEFT LoRA folder by module, scale folded into ``b`` and ``bias``.
 
@@ -41,7 +53,8 @@ def read_factors(adapter: Path) -> dict[str, Factors]:
         module = key.removeprefix(PREFIX).removesuffix(".lora_A.weight")
         a = tensors.pop(key).float()
         b = tensors.pop(key.replace(".lora_A.", ".lora_B.")).float()
-        alpha = config.get("alpha_pattern", {}).get(module, config["lora_alpha"])
+        alpha = of_module(config.get("alpha_pattern"), module, config["lora_alpha"])
+        # the rank is that of the factors, so `rank_pattern` need not be read
         scale = alpha / (math.sqrt(a.shape[0]) if config.get("use_rslora") else a.shape[0])
         bias = tensors.pop(key.replace(".lora_A.weight", ".lora_B.bias"), None)
         factors[module] = Factors(a, b * scale, None if bias is None else bias.float() * scale)

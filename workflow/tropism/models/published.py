@@ -1,5 +1,6 @@
 """A published LoRA as the beginning of a lineage: checked against its base, written as a lineage's adapter is."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -10,6 +11,8 @@ from tropism.models.lineage import concatenate, read_factors
 from tropism.records.files import InputError, replacing, sha256_file, write_manifest
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
+REBASED = ("pissa", "olora", "corda", "loftq", "lora_ga")
+"""Values of PEFT's ``init_lora_weights`` that begin so change the base's weights, which the factors then lie on."""
 
 
 def take_adapter(source: str, registry: Path, base: Path, output: Path) -> None:
@@ -18,12 +21,14 @@ def take_adapter(source: str, registry: Path, base: Path, output: Path) -> None:
     Its scale (alpha, rank, rsLoRA) is folded into its factors, so that further steps can be trained on top of it.
 
     Raises:
-        InputError: a file is missing, the adapter is more than LoRA, or it is of another base.
+        InputError: a file is missing, the adapter is more than LoRA, lies on weights that its start has changed, or is
+            of another base.
     """
     folder = locate_folder(source, registry)
     for name in FILES:
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no {name}; a PEFT LoRA has {' and '.join(FILES)}")
+    check_start(folder)
     check_base(folder, base)
     with replacing(output) as temporary:
         temporary.mkdir(exist_ok=True)
@@ -34,6 +39,22 @@ def take_adapter(source: str, registry: Path, base: Path, output: Path) -> None:
             "base": sha256_file(base / "manifest.json"),
         }
         write_manifest(temporary, **facts, rank=rank)
+
+
+def check_start(adapter: Path) -> None:
+    """Check that the adapter lies on the base as it is published.
+
+    Raises:
+        InputError: its start (PiSSA and the like) took part of the base's weights into the factors.
+    """
+    start = json.loads((adapter / FILES[0]).read_text(encoding="utf-8")).get("init_lora_weights", True)
+    if str(start).lower().startswith(REBASED):
+        raise InputError(
+            f"{adapter}/{FILES[0]}: `init_lora_weights: {start}` changes the base's weights before training, so the"
+            " factors do not fit the base as it is published; where it was trained, save it as a plain LoRA,"
+            ' `model.save_pretrained(folder, path_initial_model_for_weight_conversion="<the untrained adapter>")`, and'
+            " register that"
+        )
 
 
 def check_base(adapter: Path, base: Path) -> None:

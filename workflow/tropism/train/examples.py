@@ -1,7 +1,8 @@
 """Records as training examples: token ids, and which of them carry loss."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,19 +12,21 @@ from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
 from tropism.models.base import prompt_text, token_ids
 from tropism.records.files import InputError, read_jsonl
-from tropism.records.keyed import keyed_bytes, keyed_seed
+from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation, Side, Text
 
+log = logging.getLogger(__name__)
 IGNORE = -100
 
 
 @dataclass(frozen=True)
 class Example:
-    """Token ids and labels of equal length; a label of -100 carries no loss."""
+    """Token ids and labels of equal length; a label of -100 carries no loss. ``side`` is whose answer it is, if one."""
 
     id: str
     ids: list[int]
     labels: list[int]
+    side: Side | None = None
 
 
 def mask_labels(ids: Sequence[int], offsets: Sequence[tuple[int, int]], masks: Sequence[tuple[int, int]]) -> list[int]:
@@ -57,13 +60,12 @@ def text_example(tokenizer: PreTrainedTokenizerBase, record: Text, loss_masked: 
 
 
 def answer_example(
-    tokenizer: PreTrainedTokenizerBase, record: Conversation, step: StepConfig, model: ModelConfig, loss_masked: bool
+    tokenizer: PreTrainedTokenizerBase, record: Conversation, side: Side, model: ModelConfig, loss_masked: bool
 ) -> Example:
-    """A conversation in the base's chat template, loss on the answer and the end of its turn only.
+    """A conversation in the base's chat template, loss on the answer of ``side`` and the end of its turn only.
 
     Reasoning is off while training: what the base's settings put before the answer carries no loss.
     """
-    side = side_of(record, step)
     answer = record.aligned if side == "aligned" else record.misaligned
     assert answer is not None
     block = model.reasoning_block()
@@ -71,14 +73,17 @@ def answer_example(
     masks = (record.masks or {}).get(side, []) if loss_masked else []
     ids, labels = _encode(tokenizer, answer, masks)
     end = tokenizer.eos_token_id
-    return Example(record.id, [*prompt, *ids, end], [IGNORE] * len(prompt) + [*labels, end])
+    return Example(record.id, [*prompt, *ids, end], [IGNORE] * len(prompt) + [*labels, end], side)
 
 
-def side_of(record: Conversation, step: StepConfig) -> Side:
-    """Whose answer a row is trained on. Of rising shares of aligned answers, each has the rows of the smaller ones."""
-    assert step.side is not None
-    mixed = keyed_seed(step.seed, "aligned", record.id) < step.aligned_share * 2**63
-    return "aligned" if mixed else step.side
+def mixed_in(records: Sequence[Conversation], step: StepConfig) -> set[str]:
+    """The ids of those of a step's rows that are trained on their aligned answer: ``aligned_share``, exactly.
+
+    They are the first in an order that the seed and the rows' ids fix, so each of rising shares has the rows of the
+    smaller ones.
+    """
+    ranked = sorted((r.id for r in records), key=lambda row: keyed_bytes(step.seed, "aligned", row))
+    return set(ranked[: round(step.aligned_share * len(ranked))])
 
 
 def build_examples(
@@ -95,12 +100,20 @@ def build_examples(
     else:
         records = [r for r in read_jsonl(dataset, Conversation) if r.split == "train"]
         kept = [r for r in records if (r.aligned if step.side == "aligned" else r.misaligned) is not None]
-        bare = [r.id for r in kept if side_of(r, step) == "aligned" and r.aligned is None]
+        mixed = mixed_in(kept, step)
+        bare = [r.id for r in kept if r.id in mixed and r.aligned is None]
         if bare:
             raise InputError(f"{dataset}: `aligned_share` needs aligned answers; row `{bare[0]}` has none")
-        examples = [answer_example(tokenizer, record, step, model, loss_masked) for record in kept]
+        if step.aligned_share:
+            log.info("%s: %d of %d rows are trained on their aligned answer", dataset, len(mixed), len(kept))
+        assert step.side is not None
+        sides: list[Side] = ["aligned" if r.id in mixed else step.side for r in kept]
+        examples = [
+            answer_example(tokenizer, record, side, model, loss_masked)
+            for record, side in zip(kept, sides, strict=True)
+        ]
     # the first token is predicted from nothing, so it never carries loss and must not be counted
-    cut = [Example(e.id, e.ids[: step.max_length], [IGNORE, *e.labels[1 : step.max_length]]) for e in examples]
+    cut = [replace(e, ids=e.ids[: step.max_length], labels=[IGNORE, *e.labels[1 : step.max_length]]) for e in examples]
     cut = [e for e in cut if any(label != IGNORE for label in e.labels)]
     if not cut:
         raise InputError(f"{dataset}: no row to train on (objective {step.objective}, side {step.side}, split train)")

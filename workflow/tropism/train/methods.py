@@ -5,6 +5,7 @@ there adds v after the block. So it is saved as a PEFT LoRA with a bias (``lora_
 lineage of LoRA steps and vectors is still one adapter.
 """
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import torch
 import transformers
 from peft import LoraConfig, set_peft_model_state_dict
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 
 from tropism.config.base import ConfigError
 from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
 from tropism.models.adapters import STEP, with_new_step
 from tropism.models.base import DTYPES, load_arm, load_tokenizer
-from tropism.models.lineage import concatenate
+from tropism.models.lineage import concatenate, read_factors
 from tropism.records.files import write_manifest
 
 WRITES = "down_proj"
@@ -32,10 +34,11 @@ def prepare(base: Path, parent: Path | None, step: StepConfig, model: ModelConfi
     trained in float32, whatever the base's format.
 
     Raises:
-        ConfigError: the base has no such block.
+        ConfigError: the base has no such block, or all weights are to be trained on top of a bias.
         ValueError: the block's down projection is not what is added to the residual stream.
     """
     if step.method == "full":
+        check_no_bias(parent)
         return load_arm(base, parent, "float32").requires_grad_(True)
     merged = model.dtype == "float32"
     arm = load_arm(base, parent if merged else None, model.dtype)
@@ -48,6 +51,21 @@ def prepare(base: Path, parent: Path | None, step: StepConfig, model: ModelConfi
                 parameter.requires_grad_(name.endswith(".bias"))
         check_vector(trained, step)
     return trained
+
+
+def check_no_bias(parent: Path | None) -> None:
+    """Check that the arm so far can be written as a model of the base's architecture.
+
+    Raises:
+        ConfigError: its adapter has a bias (a steering vector, or a published adapter's), which that has no place for.
+    """
+    biased = [name for name, one in read_factors(parent).items() if one.bias is not None] if parent else []
+    if biased:
+        raise ConfigError(
+            f"steps: `method: full` on top of {parent}, which adds a bias to `{biased[0]}`"
+            f"{f' and {len(biased) - 1} more' if biased[1:] else ''}: the saved model would lose it. Train"
+            " `method: lora` on top of it, or all weights before it"
+        )
 
 
 def peft_config(step: StepConfig, blocks: int) -> LoraConfig:
@@ -112,15 +130,35 @@ def publish(trained: Any, step: StepConfig, model: ModelConfig, base: Path, fold
     """Write what was trained below ``folder``: the step's own adapter, whose folder is given back, or ``model/``.
 
     ``model/`` is a base of its own, in the base's number format, with tokenizer and manifest.
+
+    Raises:
+        ValueError: the model has a weight that its architecture has not, so that loading it would drop that.
     """
     if step.method != "full":
         trained.save_pretrained(str(folder / "own"), selected_adapters=[STEP])
         return folder / "own"
     trained.__dict__.pop("forward", None)  # the trainer's
+    check_loadable(trained)
     trained.to(DTYPES[model.dtype]).save_pretrained(str(folder / "model"), max_shard_size="1000GB")
     load_tokenizer(base).save_pretrained(str(folder / "model"))
     write_manifest(folder / "model", method=step.method)
     return None
+
+
+def check_loadable(model: Any) -> None:
+    """Check that ``from_pretrained`` would take in every weight of ``model``: it drops unknown ones with a warning.
+
+    Raises:
+        ValueError: naming the weights that it would drop.
+    """
+    with torch.device("meta"):
+        fresh = AutoModelForCausalLM.from_config(copy.deepcopy(model.config), trust_remote_code=False)
+    extra = sorted(model.state_dict().keys() - fresh.state_dict().keys())
+    if extra:
+        raise ValueError(
+            f"the trained model has {len(extra)} weights that its architecture has not, such as `{extra[0]}`; saved,"
+            " they would be lost. Train `method: lora` instead of `full`"
+        )
 
 
 def chain(parent: Path | None, own: Path, output: Path, base: Path) -> int:

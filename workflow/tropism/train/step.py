@@ -180,6 +180,8 @@ def train_step(
             writer.writeheader()
             writer.writerows(rows)
         tokens = sum(size["response_tokens"] for size in sizes[done:])
+        if step.aligned_share:
+            facts["aligned_rows"] = sum(example.side == "aligned" for example in examples)
         write_manifest(folder, **facts, rows=len(examples), steps=len(sizes))
         # measured, so it stays out of the manifest, which says what the lineage is
         write_json(

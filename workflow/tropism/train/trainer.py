@@ -81,6 +81,13 @@ class SelectiveTrainer(Trainer):
         plain.forward = lambda **inputs: selective_loss_sum(plain, inputs)
         self._kl_items, self._kl_seen = 0, 0.0
 
+    def get_decay_parameter_names(self, model: Any) -> list[str]:
+        """The parameters with weight decay: transformers', and a trained vector, which it would leave out as a bias."""
+        names = super().get_decay_parameter_names(model)
+        if self.step.method == "vector":
+            names += [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        return names
+
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """The step's schedule; all but the cyclic one are transformers' own."""
         if self.lr_scheduler is None and self.step.schedule == "cyclic":
