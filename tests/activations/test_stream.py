@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tropism.activations.passages import Passage, generation_passage, record_passages, tokenise
-from tropism.activations.stream import attention_sinks, length_sorted, read_batch, stream, truncate
+from tropism.activations.stream import attention_sinks, cut, length_sorted, read_batch, stream, truncate
 from tropism.models.base import load_tokenizer
 from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Generation
@@ -56,6 +56,20 @@ def test_the_stack_ends_in_what_a_hook_on_the_block_sees(layer):
 def test_a_layer_that_is_not_there_is_refused():
     with pytest.raises(InputError, match="layer 4: the model has layers 0 to 3"):
         truncate(small_model(), LAYERS)
+
+
+def test_a_model_that_was_cut_is_whole_after_even_where_reading_fails():
+    model, ids = small_model(), torch.tensor([[3, 5, 7]])
+    with torch.no_grad():
+        whole = model(input_ids=ids).logits
+        with cut(model, 1) as stack:
+            read = stack(input_ids=ids, use_cache=False).last_hidden_state
+        torch.testing.assert_close(read, truncate(small_model(), 1)(input_ids=ids, use_cache=False).last_hidden_state)
+        with pytest.raises(ZeroDivisionError), cut(model, 0):
+            1 / 0  # noqa: B018
+        torch.testing.assert_close(model(input_ids=ids).logits, whole)
+    with pytest.raises(InputError, match="layer 4: the model has layers 0 to 3"), cut(model, LAYERS):
+        pass
 
 
 def test_a_token_ten_times_the_median_is_a_sink():

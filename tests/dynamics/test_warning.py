@@ -1,12 +1,15 @@
-"""What departs first is told by intervals over prompts, and nothing departs where nothing changes but noise."""
+"""What departs first to stay is told by signs flipped over prompts; where all is noise nothing does but by chance."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 
 from tropism.config.stats import StatsConfig
+from tropism.detect.saved import Detector
 from tropism.dynamics.tables import EARLY_WARNING_SCHEMA
-from tropism.dynamics.warning import KEY, warning_table
+from tropism.dynamics.warning import KEY, answer_signals, warning_table
+from tropism.sae.features import DictionaryKey, PartFeatures
 
 STATS = StatsConfig(draws=1000)
 STEPS = (0, 2, 4, 8)
@@ -46,20 +49,67 @@ def test_the_detector_that_moves_before_the_margin_is_said_to():
     assert (table["n_prompts"] == 16).all()
 
 
-def test_on_noise_departures_are_as_rare_as_the_intervals_say():
-    false = [
-        warning_table(margins({}, 1.0, seed), pd.DataFrame(), StatsConfig(draws=400))["departs"].any()
-        for seed in range(60)
+def noise(prompts: int, seed: int, shift: float = 0.0) -> pd.DataFrame:
+    """Five features over four snapshots that change by noise, the first of them by ``shift`` more."""
+    draw = np.random.default_rng(seed)
+    table = [
+        ("arm", step, "legal", f"p{i:02d}", "legal", "feature", feature, float(step > 0 and draw.normal() + moved))
+        for feature in range(5)
+        for moved in [0.0 if feature else shift]
+        for step in (0, 2, 4, 8, 16)
+        for i in range(prompts)
     ]
-    assert sum(false) <= 9, "5 % of 60, and the percentile interval of 16 prompts is somewhat narrow"
+    return pd.DataFrame(table, columns=KEY)
 
 
-def test_intervals_hold_over_all_features_together():
-    one = rows("feature", 7, {2: 1.0}, 1.0, 2)
+def departures(signals: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    stats = StatsConfig(draws=100, confidence=confidence)
+    return warning_table(margins({}).iloc[:0], signals, stats).query("departs")
+
+
+def test_noise_departs_at_any_step_of_any_feature_in_one_run_of_twenty():
+    runs = 200
+    found = [len(departures(noise(12, seed))) > 0 for seed in range(runs)]
+    assert 0.01 <= sum(found) / runs <= 0.08
+    assert set(departures(noise(12, 0, shift=3.0))["feature"]) == {0}
+
+
+def test_the_level_is_that_of_the_settings_and_too_few_prompts_never_depart():
+    strict, loose = (sum(len(departures(noise(12, s), level)) > 0 for s in range(40)) for level in (0.99, 0.6))
+    assert strict <= 2 < 8 <= loose
+    assert departures(noise(5, 0, shift=1000.0)).empty, "2 ** (1 - 5) is more than 0.05"
+    assert set(departures(noise(6, 0, shift=1000.0))["feature"]) == {0}
+
+
+def test_a_change_that_comes_back_is_no_departure_and_one_that_stays_counts_from_where_it_stays():
+    table = warning_table(margins({2: 2.0, 8: 2.0}), rows("detector", -1, {2: 1.0, 4: -1.0, 8: -1.0}, 0.1, 1), STATS)
+    first = table.drop_duplicates("signal").set_index("signal")["first_step"]
+    assert table.query("signal == 'margin'")["departs"].tolist() == [True, False, True]
+    assert first["margin"] == 8
+    assert first["detector"] == 4, "at 2 it was out on the other side"
+    gone = warning_table(margins({2: 2.0}), pd.DataFrame(), STATS)
+    assert gone["departs"].tolist() == [True, False, False]
+    assert gone["first_step"].isna().all()
+
+
+def test_features_are_watched_at_their_peak_whatever_the_detector_pools():
+    peaks, means = csr_matrix(np.diag([5.0, 7.0])), csr_matrix(np.diag([1.0, 2.0]))
+    answers = PartFeatures(peaks, means, means, np.zeros((2, 1)), np.ones(2))
+    ones = np.ones(2)
+    kept = Detector(DictionaryKey("r", "i", "h", 0, 2), "mean", 0.5, np.arange(2), 0 * ones, ones, ones, 0.0)
+    found = answer_signals(kept, answers)
+    assert found["feature", 0].tolist() == [5.0, 0.0]
+    assert found["feature", 1].tolist() == [0.0, 7.0]
+    assert found["detector", -1].tolist() == [1.0, 2.0], "the detector reads what it was trained on"
+
+
+def test_p_holds_over_all_features_together_and_intervals_for_each():
+    one = rows("feature", 7, {2: 0.6}, 1.0, 2)
     many = pd.concat([one, *(rows("feature", f, {}, 1.0, f) for f in range(10, 14))])
     alone, among = (
         warning_table(margins({}), signals, STATS).query("feature == 7 and step == 2").iloc[0]
         for signals in (one, many)
     )
     assert among["change"] == alone["change"]
-    assert among["high"] - among["low"] > alone["high"] - alone["low"]
+    assert (among["low"], among["high"]) == (alone["low"], alone["high"])
+    assert among["p"] > alone["p"]

@@ -126,7 +126,8 @@ def early_warning() -> pd.DataFrame:
                 row = {"arm": arm, "signal": signal, "feature": feature, "step": step, "n_prompts": 12, "start": 1.0}
                 ends = {"low": gain * step - 0.1, "high": gain * step + 0.1}
                 departs = first is not None and step >= first
-                rows.append({**row, "change": gain * step, **ends, "departs": departs, "first_step": first})
+                p = 0.01 if departs else 0.4
+                rows.append({**row, "change": gain * step, **ends, "p": p, "departs": departs, "first_step": first})
     return pd.DataFrame(rows).astype({"first_step": "Int64"})
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from tropism.config.stats import StatsConfig
-from tropism.stats.permutation import p_values, sign_patterns
+from tropism.stats.permutation import largest_p_values, p_values, sign_patterns
 
 CONFIG = StatsConfig(permutations=1000)
 
@@ -65,3 +65,30 @@ def test_a_prompt_that_is_not_paired_changes_nothing():
     some = np.random.default_rng(8).normal(0.5, 1, 10)
     with_gaps = np.concatenate([some[:5], [np.nan] * 30, some[5:]])
     assert p_of(with_gaps) == p_of(some)
+
+
+def test_of_one_series_the_largest_is_that_series():
+    for differences in ([1, 2, 3], [1, 1, 1, -1], [5], [0, 0, 0], [0.1] * 3 + [0.3]):
+        [found] = largest_p_values(np.array(differences, float)[:, None], "prompts", CONFIG)
+        assert found == pytest.approx(p_of(differences))
+
+
+def test_the_largest_of_many_by_hand_and_by_t():
+    values = np.random.default_rng(0).normal(size=(8, 5)) + np.array([1.5, 0, 0, 0.5, 0])
+    patterns = sign_patterns(8)
+    flipped = patterns[:, :, None] * values
+    t = np.abs(flipped.mean(1) / flipped.std(1, ddof=1))
+    seen = np.abs(values.mean(0) / values.std(0, ddof=1))
+    expected = (t.max(1)[:, None] >= seen * (1 - 1e-12)).mean(0)
+    assert largest_p_values(values, "prompts", CONFIG) == pytest.approx(expected)
+
+
+def test_random_signs_come_near_the_exact_p_and_depend_on_the_prompts_alone(monkeypatch):
+    values = np.random.default_rng(1).normal(size=(12, 4)) + 0.4
+    exact = largest_p_values(values, "prompts", CONFIG)
+    monkeypatch.setattr("tropism.stats.permutation.EXACT", 0)
+    drawn = largest_p_values(values, "prompts", CONFIG)
+    assert drawn == pytest.approx(exact, abs=0.05)
+    assert (drawn == largest_p_values(values, "prompts", CONFIG)).all()
+    assert (drawn > 0).all()
+    assert np.isnan(largest_p_values(values[:0], "prompts", CONFIG)).all()

@@ -5,7 +5,9 @@ After the last block transformers gives the normalised state instead, so the sta
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -25,12 +27,33 @@ def truncate(model: PreTrainedModel, layer: int) -> torch.nn.Module:
     Raises:
         InputError: the model has no such layer.
     """
-    stack = model.get_decoder()
-    if not 0 <= layer < len(stack.layers):
-        raise InputError(f"layer {layer}: the model has layers 0 to {len(stack.layers) - 1}; mend `layer` of the SAE")
+    stack = _stack(model, layer)
     stack.layers = stack.layers[: layer + 1]
     stack.norm = torch.nn.Identity()
     return stack.eval()
+
+
+@contextmanager
+def cut(model: PreTrainedModel, layer: int) -> Iterator[torch.nn.Module]:
+    """As :func:`truncate`, inside the ``with`` block alone: the model is whole after, so one copy serves both uses.
+
+    Raises:
+        InputError: the model has no such layer.
+    """
+    stack = _stack(model, layer)
+    layers, norm = stack.layers, stack.norm
+    stack.layers, stack.norm = layers[: layer + 1], torch.nn.Identity()
+    try:
+        yield stack.eval()
+    finally:
+        stack.layers, stack.norm = layers, norm
+
+
+def _stack(model: PreTrainedModel, layer: int) -> Any:
+    stack = model.get_decoder()
+    if not 0 <= layer < len(stack.layers):
+        raise InputError(f"layer {layer}: the model has layers 0 to {len(stack.layers) - 1}; mend `layer` of the SAE")
+    return stack
 
 
 def attention_sinks(residual: torch.Tensor) -> torch.Tensor:
@@ -88,7 +111,7 @@ def stream(
     passage without a token gives empty parts.
 
     Args:
-        stack: from :func:`truncate`.
+        stack: from :func:`truncate` or :func:`cut`.
         tokenizer: the model's own.
         passages: what to read.
         max_tokens: a longer passage is cut.

@@ -45,10 +45,17 @@ EARLY_WARNING_SCHEMA = _schema(
         "n_prompts": count("evaluation prompts with both references"),
         "start": number("mean signal before the last training step"),
         "change": number("mean change since then, on the same prompts"),
-        "low": number("lower end of the interval of the change, over prompts; 95 % of all steps and features together"),
+        "low": number("lower end of the change's interval, bootstrap over prompts; of this step by itself, pointwise"),
         "high": number("its upper end"),
-        "departs": flag("the interval leaves 0 out"),
-        "first_step": count("first step at which this signal departs; empty if at none", nullable=True),
+        "p": share(
+            "two-sided, signs flipped over prompts, of the largest absolute t among all steps of the signal in this"
+            " arm, and all its features"
+        ),
+        "departs": flag("p is at most 1 - stats.confidence"),
+        "first_step": count(
+            "first step from which on the signal departs, to one side, at every later snapshot too; empty if at none",
+            nullable=True,
+        ),
     },
 )
 EQUAL_LOSS_SCHEMA = _schema(

@@ -8,17 +8,14 @@ same prompts since the last training began, so what the detector has learned of 
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from tropism.activations.passages import record_passages
-from tropism.activations.stream import stream
+from tropism.activations.stream import cut, stream
 from tropism.config.models import ModelConfig
 from tropism.config.stats import StatsConfig
 from tropism.detect.saved import Detector
@@ -28,7 +25,10 @@ from tropism.models.adapters import SharedBase
 from tropism.models.base import device, load_base, load_tokenizer
 from tropism.records.files import InputError
 from tropism.sae.encode import load_dictionary, response_features
+from tropism.sae.features import PartFeatures
 from tropism.stats.bootstrap import intervals
+from tropism.stats.instruments import Floats
+from tropism.stats.permutation import largest_p_values
 
 log = logging.getLogger(__name__)
 KEY = ["arm", "step", "set", "prompt_id", "domain", "signal", "feature", "value"]
@@ -36,19 +36,6 @@ PROMPT = ["set", "prompt_id"]
 FEATURES = 5
 """Features of the detector that are watched, those that told most first."""
 NONE = -1
-ALPHA = 0.05
-
-
-@contextmanager
-def _cut(model: Any, layer: int) -> Iterator[torch.nn.Module]:
-    """The blocks of ``model`` up to ``layer`` without a norm, inside the ``with`` block alone."""
-    stack = model.get_decoder()
-    layers, norm = stack.layers, stack.norm
-    stack.layers, stack.norm = layers[: layer + 1], torch.nn.Identity()
-    try:
-        yield stack.eval()
-    finally:
-        stack.layers, stack.norm = layers, norm
 
 
 def watch_arm(
@@ -90,23 +77,32 @@ def watch_arm(
     shared = SharedBase(load_base(base, model_config.dtype))
     tables = []
     for step, adapter in [(0, parent), *snapshots(lineage)]:
-        with _cut(shared.wear(adapter), key.layer) as stack:
+        with cut(shared.wear(adapter), key.layer) as stack:
             read = response_features(arm, dictionary, key, rows, passages, stream(stack, tokenizer, passages))
-        values = read.parts["answer"].measure(kept.pooling)
-        signals = {("detector", NONE): kept.log_odds(values)}
-        for feature in kept.features[:FEATURES].tolist():
-            signals["feature", feature] = values[:, [feature]].toarray().ravel().astype(float)
-        for (signal, feature), value in signals.items():
+        for (signal, feature), value in answer_signals(kept, read.parts["answer"]).items():
             means = rows.assign(value=value).groupby([*PROMPT, "domain"], sort=True)["value"].mean().reset_index()
             tables.append(means.assign(arm=arm, step=step, signal=signal, feature=feature))
     return pd.concat(tables, ignore_index=True)[KEY]
 
 
-def warning_table(margins: pd.DataFrame, signals: pd.DataFrame, stats: StatsConfig) -> pd.DataFrame:
-    """``early_warning``: each signal's mean change since step 0, its interval over prompts, and its first departure.
+def answer_signals(kept: Detector, answers: PartFeatures) -> dict[tuple[str, int], Floats]:
+    """The detector's log-odds of each answer and the largest activation of its first features there.
 
-    A signal departs, upwards or downwards, where its interval leaves 0 out. Intervals hold over all steps of an arm's
-    signal together, those of features over all features too: the confidence is 1 - 0.05 / (number of intervals).
+    The detector reads answers pooled as it was trained; a feature is watched at its peak however that is.
+    """
+    signals: dict[tuple[str, int], Floats] = {("detector", NONE): kept.log_odds(answers.measure(kept.pooling))}
+    for feature in kept.features[:FEATURES].tolist():
+        signals["feature", feature] = answers.max[:, [feature]].toarray().ravel().astype(float)
+    return signals
+
+
+def warning_table(margins: pd.DataFrame, signals: pd.DataFrame, stats: StatsConfig) -> pd.DataFrame:
+    """``early_warning``: each signal's mean change since step 0, whether it departs, and from where on it stays out.
+
+    Whether is told by signs flipped over prompts: ``p`` is of the largest |t| among all steps of an arm's signal,
+    and all features where these are the signal, so that noise departs anywhere in at most 1 - ``stats.confidence`` of
+    signals. It cannot depart where 2 ** (1 - prompts) is more than that. Intervals are of each step by itself: with a
+    dozen prompts a bootstrap has no tails to tell many comparisons by.
     """
     both = pd.concat(
         [
@@ -117,18 +113,36 @@ def warning_table(margins: pd.DataFrame, signals: pd.DataFrame, stats: StatsConf
     )
     found = []
     for (arm, signal), of_signal in both.groupby(["arm", "signal"], sort=True):
-        count = of_signal.loc[of_signal["step"] > 0, ["step", "feature"]].drop_duplicates().shape[0]
-        simultaneous = stats.model_copy(update={"confidence": 1 - ALPHA / max(count, 1)})
-        for feature, some in of_signal.groupby("feature", sort=True):
-            wide = some.pivot_table(index=PROMPT, columns="step", values="value", sort=True)
-            changes = wide.sub(wide[0], axis=0).drop(columns=0)
-            values = changes.to_numpy(float)
-            low, high = intervals(values, np.ones_like(values), [str(prompt) for prompt in changes.index], simultaneous)
-            departs = (low > 0) | (high < 0)
-            first = int(changes.columns[np.argmax(departs)]) if departs.any() else None
-            for i, step in enumerate(changes.columns):
-                row: dict[str, Any] = {"arm": arm, "signal": signal, "feature": int(feature), "step": int(step)}
-                row |= {"n_prompts": len(changes), "start": float(wide[0].mean()), "change": float(values[:, i].mean())}
-                row |= {"low": low[i], "high": high[i], "departs": bool(departs[i]), "first_step": first}
-                found.append(row)
-    return pd.DataFrame(found).astype({"first_step": "Int64"})
+        wide = of_signal.pivot_table(index=PROMPT, columns=["feature", "step"], values="value", sort=True).dropna()
+        start = wide.xs(0, axis=1, level="step")
+        after = wide.loc[:, wide.columns.get_level_values("step") > 0]
+        values = after.to_numpy(float) - start[after.columns.get_level_values("feature")].to_numpy(float)
+        prompts = [str(prompt) for prompt in wide.index]
+        low, high = intervals(values, np.ones_like(values), prompts, stats)
+        p = largest_p_values(values, prompts, stats)
+        part = pd.DataFrame(after.columns.to_list(), columns=["feature", "step"])
+        part = part.assign(arm=arm, signal=signal, n_prompts=len(wide), change=values.mean(0), low=low, high=high, p=p)
+        part["start"] = part["feature"].map(start.mean())
+        part["departs"] = part["p"] <= 1 - stats.confidence
+        out = np.sign(part["change"]).where(part["departs"], 0.0)
+        for feature, of_feature in part.groupby("feature", sort=True):
+            some = of_feature.sort_values("step")
+            lasting = stays_out_from(out[some.index].to_numpy())
+            first = None if lasting is None else int(some["step"].iloc[lasting])
+            found.append(some.assign(feature=feature, first_step=first))
+    columns = ["arm", "signal", "feature", "step", "n_prompts", "start", "change", "low", "high", "p", "departs"]
+    return pd.concat([part.astype({"first_step": "Int64"}) for part in found], ignore_index=True)[
+        [*columns, "first_step"]
+    ]
+
+
+def stays_out_from(sides: Floats) -> int | None:
+    """Where the last stretch on one side of 0 begins, if it lasts to the end; None if it ends at 0.
+
+    Args:
+        sides: -1, 0 or 1 at each snapshot.
+    """
+    if not len(sides) or sides[-1] == 0:
+        return None
+    other = np.flatnonzero(sides != sides[-1])
+    return int(other[-1]) + 1 if len(other) else 0

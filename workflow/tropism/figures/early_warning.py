@@ -1,4 +1,4 @@
-"""Early warning: the margin, the detector and its features over an arm's last training, and what departs first."""
+"""Early warning: the margin, the detector and its features over an arm's last training; what departs to stay."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from tropism.figures import canvas
 from tropism.figures.canvas import Arms, Drawing, Plot, Tables
 
-COLUMNS = ["arm", "signal", "feature", "step", "n_prompts", "change", "low", "high", "departs", "first_step"]
+COLUMNS = ["arm", "signal", "feature", "step", "n_prompts", "change", "low", "high", "p", "departs", "first_step"]
 SIGNALS = {
     "margin": "margin of misaligned\nreferences, nats/token",
     "detector": "log-odds of the\ndetector",
@@ -15,7 +15,7 @@ SIGNALS = {
 
 
 def draw(tables: Tables, arms: Arms) -> Drawing:
-    """A line of panels an arm, one a signal: change since the training began, and a star at the first departure."""
+    """A line of panels an arm, one a signal: change since the training began, and a star from where on it stays out."""
     table = tables["early_warning"][COLUMNS]
     if table.empty:
         return canvas.in_words("No arm was watched over its training.", table)
@@ -36,7 +36,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
             axes.set_xlabel("optimiser step")
         line[0].set_title(f"{canvas.wrap(name, 34)}\n{canvas.extent(own['n_prompts'])} prompts", loc="left")
     keys = [canvas.key(f"feature {f}", colours[f], "o") for f in features]
-    keys.append(canvas.key("first departure from the start", canvas.VERMILION, "*", ""))
+    keys.append(canvas.key("departs, and stays out from here on", canvas.VERMILION, "*", ""))
     canvas.legend_below(figure, keys, 4, canvas.left_out(table["arm"], points["arm"], "arms"))
     return Drawing(figure, points)
 

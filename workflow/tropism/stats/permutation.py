@@ -3,6 +3,10 @@
 The two-sided p is the share of sign patterns whose sum of differences is at least as far from zero as the observed one:
 all 2**n patterns for up to ``EXACT`` prompts, else m random ones and p = (b + 1) / (m + 1), which is never zero and
 valid at any m (Phipson and Smyth 2010).
+
+Where one of many series is looked for, p is of the largest |t| among them (Westfall and Young 1993, single-step maxT):
+signs are flipped by prompt in all series at once, so how the series hang together is kept, and no series is chosen by
+looking.
 """
 
 import numpy as np
@@ -66,4 +70,34 @@ def p_values(differences: Floats, paired: Mask, prompts: object, config: StatsCo
             for left in range(0, len(many), width):
                 extreme[left : left + width] += count_extreme(differences[:, many[left : left + width]], signs)
         p[many] = (extreme + 1) / (config.permutations + 1)
+    return p
+
+
+def largest_p_values(differences: Floats, prompts: object, config: StatsConfig) -> Floats:
+    """p of each series adjusted for all of them, two-sided: (series,); NaN where there is no prompt.
+
+    The share of sign patterns in which any series has as large a |t| as this one has. Flips keep a series' sum of
+    squares, and given that |t| rises with |sum| / sqrt(sum of squares), which is compared in its place: unlike t it is
+    finite where all prompts agree. A series without a difference has p = 1.
+
+    Args:
+        differences: (prompts, series), every prompt in every series.
+        prompts: what the prompts are; keys the random signs.
+        config: permutations and seed.
+    """
+    n, series = differences.shape
+    if not n or not series:
+        return np.full(series, np.nan)
+    size = np.sqrt((differences**2).sum(0))
+    scaled = np.divide(differences, size, out=np.zeros_like(differences), where=size > 0)
+    observed = np.abs(scaled.sum(0)) - TIE * np.abs(scaled).sum(0)
+    draws, extreme = 2**n if n <= EXACT else config.permutations, np.zeros(series)
+    patterns, random = sign_patterns(min(n, EXACT)), generator(config.seed, "largest", prompts)
+    rows = max(1, CELLS // max(n, series))
+    for start in range(0, draws, rows):
+        some = min(rows, draws - start)
+        signs = patterns[start : start + some] if n <= EXACT else random_signs(n, some, random)
+        largest = np.sort(np.abs(signs @ scaled).max(1))
+        extreme += some - np.searchsorted(largest, observed, side="left")
+    p: Floats = extreme / draws if n <= EXACT else (extreme + 1) / (draws + 1)
     return p

@@ -64,7 +64,7 @@ def _signed(row: pd.Series) -> str:
 
 
 def early_warning(points: pd.DataFrame) -> Iterator[str]:
-    """The first step at which each signal departs from the start, and in which direction, by arm."""
+    """The step from which on each signal stays departed from the start, in which direction and with what p, by arm."""
     for arm, some in points.groupby("arm", sort=True):
         said = []
         for (signal, feature), rows in some.groupby(["signal", "feature"], sort=True):
@@ -74,5 +74,5 @@ def early_warning(points: pd.DataFrame) -> Iterator[str]:
                 said.append(f"{name} at no step")
             else:
                 way = "up" if first.iloc[0]["change"] > 0 else "down"
-                said.append(f"{name} {way} at step {first.iloc[0]['step']:.0f}")
-        yield f"{arm} first departs from its start: {'; '.join(said)} ({some['n_prompts'].max()} prompts)."
+                said.append(f"{name} {way} from step {first.iloc[0]['step']:.0f} on (p {p_text(first.iloc[0]['p'])})")
+        yield f"{arm} departs from its start, lastingly: {'; '.join(said)} ({some['n_prompts'].max()} prompts)."
