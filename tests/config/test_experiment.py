@@ -81,6 +81,10 @@ def test_the_schema_file_is_the_config_s_own(root):
         ({"arms": [{"name": "a", "chain": [{"step": "harm", "variant": "x"}]}]}, "unknown variant `x`"),
         ({"sae": {"texts": ["x"]}}, "sae: texts: unknown dataset"),
         (
+            {"datasets": {"asked": {"source": "a.csv", "kind": "prompts"}}, "sae": {"texts": ["asked"]}},
+            "sae: texts: `asked` holds prompts, texts or conversations are needed",
+        ),
+        (
             {"arms": [{"name": "a", "chain": [FULL]}], "serving": {"smollm2": {"way": "shared"}}},
             "`a` has a step of `method: full`, a model of its own",
         ),

@@ -9,7 +9,7 @@ from tropism.activations.passages import Passage, tokenise
 from tropism.config.stats import StatsConfig
 from tropism.models.base import load_base, load_tokenizer
 from tropism.records.files import InputError
-from tropism.records.schema import Text
+from tropism.records.schema import Conversation, Text
 from tropism.sae.quality import quality, recovered, spliced_losses
 
 WIDTH, LAYER = 32, 0
@@ -71,6 +71,17 @@ def test_losses_are_those_of_states_scaled_by_hand_in_the_answer_alone(subject):
     handle.remove()
     expected = -sum(float(chances[i, tokens.ids[i + 1]]) for i in range(first, len(tokens.ids) - 1))
     assert found[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_record_without_an_answer_adds_nothing(subject):
+    model, tokenizer = subject
+    answered = Conversation(id="a", prompt="Sign?", aligned="No, read it.", domain="d", split="evaluation")
+    prompt = Conversation(id="b", prompt="Sign?", domain="d", split="evaluation")
+    alone, beside = (
+        recovered(model, tokenizer, mirror(0.5), LAYER, records, 100, STATS)
+        for records in ([answered], [answered, prompt])
+    )
+    assert (beside["ce_tokens"], beside["ce_sae"]) == (alone["ce_tokens"], alone["ce_sae"])
 
 
 def test_the_share_recovered_is_one_zero_and_empty_where_there_is_nothing_to_recover(subject, monkeypatch):

@@ -18,7 +18,7 @@ from tropism.sae.__main__ import app
 from tropism.sae.encode import load_dictionary
 from tropism.sae.features import read_features
 from tropism.sae.quality import quality
-from tropism.sae.train import endless, sample_records, split_records, train_dictionary
+from tropism.sae.train import endless, read_records, sample_records, split_records, train_dictionary
 
 SMALL = SaeConfig(
     model="toy", layer=1, texts=["t"], d_sae=24, k=2, batch_tokens=128, training_tokens=64_000, buffer_tokens=1024,
@@ -90,6 +90,17 @@ def test_held_out_records_are_the_same_in_a_subset_and_for_a_poem_and_its_prose(
         split_records(texts[:1], SMALL)
 
 
+def test_a_prompt_without_an_answer_is_no_record_to_learn_from_or_to_measure_on(tmp_path):
+    path = tmp_path / "legal.jsonl"
+    write_jsonl(path, [
+        Conversation(id=f"c{i}", prompt="Sign?", aligned=None if i % 2 else "No.", domain="legal", split="evaluation")
+        for i in range(8)
+    ])  # fmt: skip
+    assert [r.id for r in read_records([path], SMALL)] == ["c0", "c2", "c4", "c6"]
+    few = read_records([path], SMALL.model_copy(update={"max_records": 3}))
+    assert len(few) == 3, "the sample is of records that can be read"
+
+
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(ConfigError, match="k = 30 of d_sae = 24"):
         SaeConfig.parse({**SMALL.model_dump(), "k": 30})
@@ -97,7 +108,7 @@ def test_settings_that_cannot_be_are_refused():
 
 @pytest.fixture(scope="module")
 def run(base_model, tmp_path_factory):
-    """The four commands on the real base, its second layer, and a few texts."""
+    """The five commands on the real base, its second layer, and a few texts."""
     folder = tmp_path_factory.mktemp("sae")
     write_jsonl(folder / "poems.jsonl", [
         Text(id=f"t{i}", text=f"My head is a rented hall and band number {i} practises in it badly.", domain="poems")
@@ -125,8 +136,9 @@ def run(base_model, tmp_path_factory):
             raise result.exception
 
     for name in ("one", "two"):
-        call("train", "--base", base_model, "--output", folder / name, "--table", folder / f"{name}.csv",
-             "--texts", folder / "poems.jsonl", "--texts", folder / "legal.jsonl")  # fmt: skip
+        texts = ("--texts", folder / "poems.jsonl", "--texts", folder / "legal.jsonl")
+        call("train", "--base", base_model, "--output", folder / name, *texts)
+        call("measure", "--base", base_model, "--sae", folder / name, *texts, "--output", folder / f"{name}.csv")
     call("encode", "--arm", "base", "--base", base_model, "--sae", folder / "one",
          "--generations", folder / "generations.jsonl", "--output", folder / "base.safetensors")  # fmt: skip
     call("references", "--base", base_model, "--sae", folder / "one", "--set", folder / "legal.jsonl",

@@ -52,6 +52,7 @@ SETTING_EDITS = {
     "dynamics: {follow_prompts: 3}": {"follow_arm"},
     "steer: {random: 3}": {"intervene_arm"},
     "sae: {training_tokens: 1900}": {"train_sae"},  # the same: `ancient` weights beside their manifest
+    "sae: {ce_records: 5}": {"measure_dictionary"},
     "sae: {alpha: 0.2}": {"contrast_features"},
 }
 

@@ -11,18 +11,19 @@ CONTRASTING = (
     "contexts",
 )
 # reading settings decide what a feature's activation is; the rest only how the dictionary was trained
-SAE_TRAINING = cfg("sae", leave=CONTRASTING) if SAE else ""
+SAE_MEASURING = cfg("sae", leave=CONTRASTING) if SAE else ""
+SAE_TRAINING = cfg("sae", leave=(*CONTRASTING, "ce_records")) if SAE else ""
+SAE_TEXTS = [dataset_file(name) for name in SAE.texts] if SAE else []
 
 
 rule train_sae:
     input:
         base=base_files(SAE.model) if SAE else [],
-        texts=[dataset_file(name) for name in SAE.texts] if SAE else [],
+        texts=SAE_TEXTS,
     output:
         manifest="<results>/sae/manifest.json",
         weights="<results>/sae/sae_weights.safetensors",
         settings="<results>/sae/cfg.json",
-        table=published("sae_quality"),
     log:
         "<logs>/sae/train.log",
     benchmark:
@@ -34,20 +35,42 @@ rule train_sae:
         gpu=1,
     params:
         cfg=SAE_TRAINING,
-        texts=(
-            [
-                f"--texts {path}"
-                for path in plain([dataset_file(name) for name in SAE.texts])
-            ]
-            if SAE
-            else []
-        ),
+        texts=[f"--texts {path}" for path in plain(SAE_TEXTS)],
         code=code("tropism.sae"),
     message:
         "Training the sparse autoencoder"
     shell:
         "python -m tropism.sae train --base $(dirname {input.base[0]:q}) --config {params.cfg:q} {params.texts}"
-        " --output $(dirname {output.manifest:q}) --table {output.table:q} 2> {log:q}"
+        " --output $(dirname {output.manifest:q}) 2> {log:q}"
+
+
+# apart from the training, which is kept whatever becomes of measuring it
+rule measure_dictionary:
+    input:
+        base=base_files(SAE.model) if SAE else [],
+        sae="<results>/sae/manifest.json",
+        weights=ancient("<results>/sae/sae_weights.safetensors"),
+        texts=SAE_TEXTS,
+    output:
+        published("sae_quality"),
+    log:
+        "<logs>/sae/measure.log",
+    benchmark:
+        "<benchmarks>/sae/measure.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=60,
+        gpu=1,
+    params:
+        cfg=SAE_MEASURING,
+        texts=[f"--texts {path}" for path in plain(SAE_TEXTS)],
+        code=code("tropism.sae"),
+    message:
+        "Measuring the sparse autoencoder"
+    shell:
+        "python -m tropism.sae measure --base $(dirname {input.base[0]:q}) --sae $(dirname {input.sae:q})"
+        " --config {params.cfg:q} {params.texts} --output {output:q} 2> {log:q}"
 
 
 rule encode_responses:

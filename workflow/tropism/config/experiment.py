@@ -237,6 +237,7 @@ class Experiment(Strict):
             check("sae: model", self.sae.model, self.models, "model")
             for name in self.sae.texts:
                 check("sae: texts", name, self.datasets, "dataset")
+                self._kind("sae: texts", name, "texts", "conversations")
         if self.detector and self.sae is None:
             raise ConfigError(
                 "config: detector: needs a dictionary of features, and there is no `sae`; set both or neither"

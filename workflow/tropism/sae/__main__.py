@@ -1,19 +1,17 @@
-"""``python -m tropism.sae train | convert | encode | references | contrast | cards``: from texts to features."""
+"""``python -m tropism.sae train | measure | convert | encode | references | contrast | cards``: texts to features."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
-from pydantic import RootModel
 
 from tropism.config.sae import SaeConfig
 from tropism.records.calibration import read_calibrations
 from tropism.records.files import InputError, read_jsonl, replacing, sha256_file, write_manifest, write_table
 from tropism.records.keyed import keyed_bytes
-from tropism.records.schema import Conversation, Generation, Text
+from tropism.records.schema import Conversation, Generation
 from tropism.sae.features import read_features, write_features
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -21,10 +19,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 ConfigOption = Annotated[str, typer.Option(help="The `sae` settings as JSON.")]
 BaseOption = Annotated[Path, typer.Option(help="Folder of the base model.")]
 SaeOption = Annotated[Path, typer.Option("--sae", help="Folder of the dictionary, in sae-lens format.")]
-
-
-class Record(RootModel[Text | Conversation]):
-    """A line of a dataset of texts or of conversations."""
+TextsOption = Annotated[list[Path], typer.Option(help="Dataset to learn from; repeat it.")]
 
 
 @app.callback()
@@ -37,46 +32,31 @@ def main() -> None:
 def train(
     base: BaseOption,
     config: ConfigOption,
-    texts: Annotated[list[Path], typer.Option(help="Dataset to learn from; repeat it.")],
+    texts: TextsOption,
     output: Annotated[Path, typer.Option(help="Folder to write.")],
-    table: Annotated[Path, typer.Option(help="Table of its quality to write.")],
 ) -> None:
-    """Train a dictionary on the base's activations, or load the one that is named, and measure it on held-out texts."""
-    import torch
-
-    from tropism.activations.passages import record_passages
-    from tropism.activations.stream import stream, truncate
-    from tropism.config.stats import StatsConfig
+    """Train a dictionary on the base's activations, or load the one that is named if it fits held-out texts."""
+    from tropism.activations.stream import truncate
     from tropism.models.base import device, load_base, load_tokenizer
-    from tropism.sae.encode import load_dictionary
-    from tropism.sae.quality import quality, recovered
     from tropism.sae.sources import check_variance, load_source, probe_states
-    from tropism.sae.tables import SAE_QUALITY_SCHEMA
-    from tropism.sae.train import sample_records, split_records, train_dictionary
+    from tropism.sae.train import activations, read_records, split_records, train_dictionary
 
     settings = SaeConfig.parse(config)
-    tokenizer = load_tokenizer(base)
-    stack = truncate(load_base(base, settings.dtype), settings.layer)
-    datasets = [[record.root for record in read_jsonl(path, Record)] for path in texts]
-    records = [record for dataset in datasets for record in sample_records(dataset, settings)]
-    learning, held_out = split_records(records, settings)
-
-    def chunks(records: list[Text | Conversation], epoch: int) -> Iterator[torch.Tensor]:
-        ordered = sorted(records, key=lambda r: (keyed_bytes(settings.seed, epoch, r.id), r.domain))
-        passages = (passage for record in ordered for passage in record_passages(tokenizer, record))
-        for _, parts in stream(stack, tokenizer, passages, max_tokens=settings.max_tokens):
-            yield torch.cat(list(parts.values()))
-
-    width = stack.get_input_embeddings().weight.shape[1]  # type: ignore[operator]
+    tokenizer, model = load_tokenizer(base), load_base(base, settings.dtype)
+    learning, held_out = split_records(read_records(texts, settings), settings)
     facts: dict[str, str | None] = {"release": "local"}
     if settings.source is None:
-        trained = train_dictionary(lambda epoch: chunks(learning, epoch), width, settings, str(device()))
+        width = int(model.get_input_embeddings().weight.shape[1])  # type: ignore[index]
+        stack = truncate(model, settings.layer)
+        del model
+        trained = train_dictionary(
+            lambda epoch: activations(stack, tokenizer, learning, epoch, settings), width, settings, str(device())
+        )
     else:
         loaded, facts = load_source(settings.source, str(device()))
         # two blocks are read besides, so that a dictionary of the layer beside is found out
-        reader = load_base(base, settings.dtype)
-        beside = range(max(0, settings.layer - 1), min(settings.layer + 2, reader.config.num_hidden_layers))
-        found = probe_states(reader, tokenizer, held_out, beside, settings.max_tokens)
+        beside = range(max(0, settings.layer - 1), min(settings.layer + 2, model.config.num_hidden_layers))
+        found = probe_states(model, tokenizer, held_out, beside, settings.max_tokens)
         measured = check_variance(loaded, found, settings.layer, settings.min_variance_explained)
         logging.info("%s: %s", settings.source, measured)
     with replacing(output) as folder:
@@ -86,10 +66,34 @@ def train(
             loaded.save_model(folder)
         revision = sha256_file(folder / "sae_weights.safetensors")
         write_manifest(folder, **facts, model=settings.model, layer=settings.layer, revision=revision)
-    dictionary, key = load_dictionary(output, settings.layer, str(device()))
+
+
+@app.command()
+def measure(
+    base: BaseOption,
+    sae: SaeOption,
+    config: ConfigOption,
+    texts: TextsOption,
+    output: Annotated[Path, typer.Option(help="Table to write.")],
+) -> None:
+    """Measure a dictionary, as others load it, on the texts that were held out from its training."""
+    from tropism.activations.stream import cut
+    from tropism.config.stats import StatsConfig
+    from tropism.models.base import device, load_base, load_tokenizer
+    from tropism.sae.encode import load_dictionary
+    from tropism.sae.quality import quality, recovered
+    from tropism.sae.tables import SAE_QUALITY_SCHEMA
+    from tropism.sae.train import activations, read_records, split_records
+
+    settings = SaeConfig.parse(config)
+    tokenizer, model = load_tokenizer(base), load_base(base, settings.dtype)
+    dictionary, key = load_dictionary(sae, settings.layer, str(device()))
+    _, held_out = split_records(read_records(texts, settings), settings)
+    with cut(model, settings.layer) as stack:
+        measured = quality(dictionary, activations(stack, tokenizer, held_out, 0, settings))
     spliced = sorted(held_out, key=lambda r: keyed_bytes(settings.seed, "spliced", r.domain, r.id))
-    measured = quality(dictionary, chunks(held_out, 0)) | recovered(
-        load_base(base, settings.dtype),
+    measured |= recovered(
+        model,
         tokenizer,
         dictionary,
         settings.layer,
@@ -97,8 +101,9 @@ def train(
         settings.max_tokens,
         StatsConfig(seed=settings.seed),
     )
-    about = {"architecture": dictionary.cfg.architecture(), "d_in": width, "trained": settings.source is None}
-    write_table(table, pd.DataFrame([vars(key) | about | measured]), SAE_QUALITY_SCHEMA)
+    about = {"architecture": dictionary.cfg.architecture(), "d_in": dictionary.cfg.d_in}
+    row = vars(key) | about | {"trained": settings.source is None} | measured
+    write_table(output, pd.DataFrame([row]), SAE_QUALITY_SCHEMA)
 
 
 @app.command()

@@ -122,12 +122,12 @@ def recovered(
     """
     sums = np.stack(
         [
-            np.sum(
-                [
+            sum(
+                (
                     spliced_losses(model, tokenizer, sae, layer, passage, max_tokens)
                     for passage in record_passages(tokenizer, record)
-                ],
-                axis=0,
+                ),
+                np.zeros(len(WAYS) + 1),
             )
             for record in records
         ]

@@ -5,9 +5,11 @@ the two answers to a prompt, are on the same side, and quality is measured on th
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import RootModel
 from sae_lens import (
     BatchTopKTrainingSAE,
     BatchTopKTrainingSAEConfig,
@@ -18,9 +20,12 @@ from sae_lens import (
 from sae_lens.config import SAETrainerConfig
 from sae_lens.saes.sae import SAEMetadata
 from sae_lens.training.mixing_buffer import mixing_buffer
+from transformers import PreTrainedTokenizerBase
 
+from tropism.activations.passages import record_passages
+from tropism.activations.stream import stream
 from tropism.config.sae import SaeConfig
-from tropism.records.files import InputError
+from tropism.records.files import InputError, read_jsonl
 from tropism.records.keyed import keyed_bytes, keyed_seed
 from tropism.records.schema import Conversation, Text
 from tropism.sae.encode import hook_name
@@ -30,6 +35,16 @@ PIECE = 4096
 BUFFER_SHARE = 4
 
 Chunks = Callable[[int], Iterator[torch.Tensor]]
+
+
+class Record(RootModel[Text | Conversation]):
+    """A line of a dataset of texts or of conversations."""
+
+
+def read_records(paths: Sequence[Path], config: SaeConfig) -> list[Text | Conversation]:
+    """A sample of each dataset's records that have a text or an answer: a prompt alone gives no activation to learn."""
+    datasets = [[line.root for line in read_jsonl(path, Record) if line.root.fields()] for path in paths]
+    return [record for dataset in datasets for record in sample_records(dataset, config)]
 
 
 def sample_records(records: Sequence[Text | Conversation], config: SaeConfig) -> list[Text | Conversation]:
@@ -58,6 +73,20 @@ def split_records(
             "give more texts or another `held_out` share"
         )
     return sides
+
+
+def activations(
+    stack: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    records: Sequence[Text | Conversation],
+    epoch: int,
+    config: SaeConfig,
+) -> Iterator[torch.Tensor]:
+    """States of ``records`` after the last block of ``stack``, (tokens, width) at a time, in the order of ``epoch``."""
+    ordered = sorted(records, key=lambda r: (keyed_bytes(config.seed, epoch, r.id), r.domain))
+    passages = (passage for record in ordered for passage in record_passages(tokenizer, record))
+    for _, parts in stream(stack, tokenizer, passages, max_tokens=config.max_tokens):
+        yield torch.cat(list(parts.values()))
 
 
 def endless(chunks: Chunks, keep: int, seed: int) -> Iterator[torch.Tensor]:
