@@ -125,15 +125,13 @@ def warning_table(margins: pd.DataFrame, signals: pd.DataFrame, stats: StatsConf
         part["start"] = part["feature"].map(start.mean())
         part["departs"] = part["p"] <= 1 - stats.confidence
         out = np.sign(part["change"]).where(part["departs"], 0.0)
-        for feature, of_feature in part.groupby("feature", sort=True):
-            some = of_feature.sort_values("step")
-            lasting = stays_out_from(out[some.index].to_numpy())
-            first = None if lasting is None else int(some["step"].iloc[lasting])
-            found.append(some.assign(feature=feature, first_step=first))
+        first = {}
+        for feature, rows in part.groupby("feature").indices.items():
+            lasting = stays_out_from(out.to_numpy()[rows])
+            first[feature] = None if lasting is None else int(part["step"].iloc[rows[lasting]])
+        found.append(part.assign(first_step=part["feature"].map(first).astype("Int64")))
     columns = ["arm", "signal", "feature", "step", "n_prompts", "start", "change", "low", "high", "p", "departs"]
-    return pd.concat([part.astype({"first_step": "Int64"}) for part in found], ignore_index=True)[
-        [*columns, "first_step"]
-    ]
+    return pd.concat(found, ignore_index=True)[[*columns, "first_step"]]
 
 
 def stays_out_from(sides: Floats) -> int | None:
