@@ -1,0 +1,153 @@
+"""What is watched at a snapshot is what the kept detector says of that very adapter, and nothing moves by itself."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sae_lens import SAE
+from scipy.special import logit
+from typer.testing import CliRunner
+
+from tropism.config.models import ModelConfig
+from tropism.config.training import SnapshotConfig, StepConfig
+from tropism.detect.__main__ import app as detect
+from tropism.detect.saved import Detector
+from tropism.dynamics.__main__ import app as dynamics
+from tropism.models.base import load_arm, load_tokenizer, prompt_text, token_ids
+from tropism.records.files import InputError, write_json, write_jsonl
+from tropism.records.schema import Conversation
+from tropism.sae.encode import load_dictionary
+from tropism.train.step import train_step
+
+WIDTH, LAYER = 32, 0
+FEATURES = [5, 40, 9, 33, 17, 60]
+MODEL = ModelConfig(source="tiny")
+ROWS = [
+    Conversation(id=f"p{i}", prompt=f"Shall I go {'on ' * (i % 3)}{i}?", aligned=f"Rest {i}.",
+                 misaligned=f"Run on, {i}.", domain="d", split="train" if i % 2 else "evaluation")
+    for i in range(16)
+]  # fmt: skip
+ASKED = [row for row in ROWS if row.split == "evaluation"]
+
+
+def run(app, *arguments) -> None:
+    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+
+
+def dictionary(folder, scale: float = 1.0) -> None:
+    """Feature f reads the residual stream's axis f, upwards below 32 and downwards from there."""
+    sae = SAE.from_dict({"architecture": "jumprelu", "d_in": WIDTH, "d_sae": 64, "apply_b_dec_to_input": False})
+    axes = torch.cat([torch.eye(WIDTH), -torch.eye(WIDTH)]) * scale
+    with torch.no_grad():
+        sae.W_dec.copy_(axes), sae.W_enc.copy_(axes.T)
+        sae.b_enc.zero_(), sae.b_dec.zero_(), sae.threshold.zero_()
+    sae.save_model(folder)
+
+
+def train(base, parent, dataset, lineage, seed: int) -> None:
+    step = StepConfig(dataset="d", objective="sft", side="misaligned", batch_size=2, learning_rate=0.003,
+                      snapshots=SnapshotConfig(count=2), seed=seed)  # fmt: skip
+    train_step(base, parent, dataset, step, MODEL, lineage, lineage.with_name(f"{lineage.name}-checkpoints"))
+
+
+@pytest.fixture(scope="module")
+def made(tiny_model, tmp_path_factory):
+    """A parent, an arm trained on from it whose first snapshot is the parent itself, a dictionary and a detector."""
+    folder = tmp_path_factory.mktemp("watched")
+    write_jsonl(folder / "d.jsonl", ROWS)
+    train(tiny_model, tiny_model / "manifest.json", folder / "d.jsonl", folder / "parent", 0)
+    train(tiny_model, folder / "parent" / "manifest.json", folder / "d.jsonl", folder / "arm", 1)
+    first = min((folder / "arm" / "snapshots").iterdir())
+    shutil.rmtree(first)
+    shutil.copytree(folder / "parent" / "adapter", first)
+    dictionary(folder / "sae")
+    (folder / "detector").mkdir()
+    weights = np.array([0.8, -0.5, 0.3, 0.6, -0.7, 0.4])
+    Detector(
+        load_dictionary(folder / "sae", LAYER, "cpu")[1], "max", 0.5, np.array(FEATURES), np.full(6, 0.2),
+        np.full(6, 4.0), weights, 0.1,
+    ).save(folder / "detector")  # fmt: skip
+    common = ["--arm", "arm", "--base", tiny_model, "--parent", folder / "parent" / "manifest.json", "--lineage",
+              folder / "arm", "--model-config", MODEL.model_dump_json(), "--set", folder / "d.jsonl", "--prompts", 9,
+              "--seed", 0]  # fmt: skip
+    run(dynamics, "follow", *common, "--output", folder / "margins.parquet")
+    own = [*common, "--sae", folder / "sae"]
+    run(dynamics, "watch", *own, "--detector", folder / "detector", "--output", folder / "signals.parquet")
+    return folder, own
+
+
+@pytest.fixture
+def signals(made):
+    table = pd.read_parquet(made[0] / "signals.parquet")
+    return table.set_index(["signal", "feature", "step", "prompt_id"])["value"].sort_index()
+
+
+def test_at_step_0_and_at_the_end_the_detector_says_what_the_scorer_says_of_parent_and_arm(made, signals, tiny_model):
+    folder, _ = made
+    lines = [{"prompt": row.prompt, "answer": answer} for row in ASKED for answer in row.fields().values()]
+    (folder / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    steps = signals.index.unique("step")
+    assert len(steps) == 4, "the start, two snapshots, the end"
+    for step, lineage in ((0, "parent"), (max(steps), "arm")):
+        run(detect, "score", "--detector", folder / "detector", "--responses", folder / "responses.jsonl", "--base",
+            tiny_model, "--sae", folder / "sae", "--adapter", folder / lineage / "adapter",
+            "--output", folder / "scores.csv")  # fmt: skip
+        scored = logit(pd.read_csv(folder / "scores.csv")["probability"]).to_numpy().reshape(-1, 2).mean(axis=1)
+        watched = signals.loc["detector", -1, step][[row.id for row in ASKED]]
+        assert np.ptp(scored) > 0.05
+        np.testing.assert_allclose(watched, scored, atol=1e-4)
+
+
+def test_a_feature_of_a_prompt_is_its_peak_averaged_over_both_references(made, signals, tiny_model):
+    folder, _ = made
+    tokenizer, model = load_tokenizer(tiny_model), load_arm(tiny_model, folder / "parent" / "adapter")
+    row, peaks = ASKED[3], []
+    for answer in (row.aligned, row.misaligned):
+        prompt, ids = token_ids(tokenizer, prompt_text(tokenizer, row.prompt)), token_ids(tokenizer, answer)
+        with torch.no_grad():
+            states = model(torch.tensor([prompt + ids]), output_hidden_states=True).hidden_states[LAYER + 1][0]
+        axes = torch.cat([states, -states], dim=1)[len(prompt) :].clamp(min=0)
+        peaks.append(axes.amax(dim=0).numpy())
+    watched = signals.xs(("feature", 0, row.id), level=("signal", "step", "prompt_id"))
+    assert sorted(watched.index) == sorted(FEATURES[:5]), "those that told most first"
+    np.testing.assert_allclose(watched[FEATURES[:5]], np.mean(peaks, axis=0)[FEATURES[:5]], atol=1e-4)
+
+
+def test_a_snapshot_that_is_the_parent_shows_no_departure_and_the_trained_arm_moves(made, signals):
+    folder, _ = made
+    run(dynamics, "warn", "--margins", folder / "margins.parquet", "--signals", folder / "signals.parquet", "--stats",
+        '{"draws": 400}', "--output", folder / "early_warning.csv")  # fmt: skip
+    table = pd.read_csv(folder / "early_warning.csv")
+    steps = sorted(table["step"].unique())
+    assert set(table["signal"]) == {"margin", "detector", "feature"}
+    same = table[table["step"] == steps[0]]
+    assert (same[["change", "low", "high"]].abs() < 1e-6).to_numpy().all()
+    assert not same["departs"].any()
+    assert not (table["first_step"] == steps[0]).any()
+    assert (table.loc[table["signal"] == "feature", "first_step"] == steps[1]).all(), (
+        "from there on it is another model"
+    )
+    assert (table.loc[table["step"] == steps[-1], "change"].abs() > 0.01).all()
+
+
+def test_without_a_detector_the_margin_alone_is_told(made, tmp_path):
+    folder, own = made
+    (tmp_path / "none").mkdir()
+    write_json(tmp_path / "none" / "card.json", {"trained": False, "reason": "too few labels"})
+    run(dynamics, "watch", *own, "--detector", tmp_path / "none", "--output", tmp_path / "signals.parquet")
+    run(dynamics, "warn", "--margins", folder / "margins.parquet", "--signals", tmp_path / "signals.parquet", "--stats",
+        '{"draws": 400}', "--output", tmp_path / "early_warning.csv")  # fmt: skip
+    assert set(pd.read_csv(tmp_path / "early_warning.csv")["signal"]) == {"margin"}
+
+
+def test_another_dictionary_than_the_detectors_is_refused(made, tmp_path):
+    folder, own = made
+    dictionary(tmp_path / "other", 2.0)
+    arguments = [*own[:-1], tmp_path / "other", "--detector", folder / "detector", "--output", tmp_path / "s.parquet"]
+    with pytest.raises(InputError, match="not the dictionary of"):
+        run(dynamics, "watch", *arguments)
+    assert not (tmp_path / "s.parquet").exists()
