@@ -115,7 +115,9 @@ def test_states_are_the_models_and_give_tables(tiny_model, dataset, tmp_path):
     )
     keys = pd.MultiIndex.from_tuples([(r["set"], r["prompt_id"]) for r in base.prompts if r["split"] == "evaluation"])
     values = pd.Series(np.random.default_rng(0).normal(size=len(keys)), index=keys)
-    rows = prior_rows(base, ["arm"], {("arm", "margin"): values, ("base", "margin"): values}, SETTINGS, STATS)
+    # the made-up prompts differ by a number alone: as families of likeness they would be one
+    settings = SETTINGS.model_copy(update={"families": "prompt"})
+    rows = prior_rows(base, ["arm"], {("arm", "margin"): values, ("base", "margin"): values}, settings, STATS)
     assert set(rows["features"]) == {"activations", "random", "prompt length", "bag of words", "score of the base"}
     own = rows[rows["features"] == "score of the base"].iloc[0]
     assert own["r2"] > 0.9, "the outcome itself predicts itself"
