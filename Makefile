@@ -30,7 +30,7 @@ test-workflow: $(VENV)/installed
 
 # on a SLURM of its own that the tests start on this machine; skipped where it cannot be installed (docs/cluster.md)
 test-slurm: $(VENV)/installed
-	pytest -q -rs -m slurm tests/slurm
+	pytest -q -rs -m slurm $(if $(SLURM_TESTS),-k "$(SLURM_TESTS)") tests/slurm
 
 # the page in headless Chromium (Debian's package `chromium`), about two minutes
 test-browser: $(VENV)/installed
