@@ -123,4 +123,4 @@ def test_interventions_that_generate_need_a_judge_of_alignment_and_coherence(def
         Experiment.parse(changed(default, **narrow, steer={"samples": 1}))
     assert Experiment.parse(changed(default, steer={"samples": 1})).steer.samples == 1
     with pytest.raises(ConfigError, match="`samples` need a judge, and `judges` is empty"):
-        SteerConfig(samples=1).check_judge({})
+        SteerConfig(samples=1).check_judge("steer", {})

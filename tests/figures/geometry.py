@@ -63,6 +63,12 @@ def geometry_vectors() -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"efficacy": float})
 
 
+def both_outcomes(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows by likelihood, and again as a judge's of 18 responses a condition."""
+    margin = rows.assign(outcome="margin", judge="none", n_responses=float("nan"))
+    return pd.concat([margin, rows.assign(outcome="misaligned", judge="probe", n_responses=18.0)], ignore_index=True)
+
+
 def dose_response() -> pd.DataFrame:
     rows = [
         {
@@ -74,7 +80,7 @@ def dose_response() -> pd.DataFrame:
         for source, reach in zip([*VECTORS, "random 1"], (1.5, 1.0, 0.8, 0.2, 0.0), strict=True)
         for strength in (0.05, 0.1, 0.2)
     ]  # fmt: skip
-    return pd.DataFrame(rows)
+    return both_outcomes(pd.DataFrame(rows))
 
 
 def transfer() -> pd.DataFrame:
@@ -93,4 +99,4 @@ def transfer() -> pd.DataFrame:
                 }
             )  # fmt: skip
     empty = dict.fromkeys([c for c in rows[0] if c.startswith(("effectiveness", "asymmetry", "p_"))], float)
-    return pd.DataFrame(rows).astype(empty)
+    return both_outcomes(pd.DataFrame(rows).astype(empty))

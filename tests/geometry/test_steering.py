@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 from tropism.config.geometry import SteeringConfig
 from tropism.config.models import ModelConfig
 from tropism.geometry.choose import score_target, write_vectors
+from tropism.geometry.names import UNSTEERED, condition
 from tropism.geometry.states import mean_states, passage, split_prompts
-from tropism.geometry.steering import UNSTEERED, answered, measure, random_vectors
-from tropism.geometry.transfer import dose_table, transfer_table
+from tropism.geometry.steering import answered, measure, random_vectors
+from tropism.geometry.transfer import NOBODY, dose_table, judged, transfer_table
 from tropism.models.base import load_base, load_tokenizer
 from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Question
@@ -73,7 +74,7 @@ def test_states_are_means_over_the_answer_alone_whatever_the_batch(tiny_model):
 
 def test_a_vector_that_is_added_moves_what_is_likely_and_none_does_not(tiny_model, prompts):
     model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
-    records = answered(split_prompts(prompts, CONFIG)[2])
+    records = [("h", record) for record in answered(split_prompts(prompts, CONFIG)[2])]
     vectors = {UNSTEERED: torch.zeros(1), "zero": torch.zeros(32), **random_vectors(1, 32, 0)}
     scores = measure(model, tokenizer, records, 0, vectors, 2.0, 3.0, 4096).set_index(["source", "prompt_id"])
     plain, zero, random = (scores.loc[name] for name in vectors)
@@ -102,20 +103,36 @@ def test_vectors_are_unit_means_of_arm_minus_base_with_provenance(tiny_model, pr
     assert rows == pytest.approx(change / np.linalg.norm(change.mean(0)), rel=1e-5)
     table = pd.read_csv(out["t.csv"])
     assert list(table["n_neutral"]) == [1, 1]
-    scored = score_target("base", tiny_model, None, CONFIG, ModelConfig(source="x"), [prompts], out["v.safetensors"])
+    sampling = CONFIG.model_copy(update={"samples": 2, "max_new_tokens": 3})
+    given = (ModelConfig(source="x"), [prompts], out["v.safetensors"])
+    scored, responses = score_target("base", tiny_model, None, sampling, *given)
     assert set(scored["source"]) == {UNSTEERED, "one", "two", "random 1"}
     assert sorted(set(scored["strength"])) == [0.1, 0.5]
-    assert len(dose_table(scored, CONFIG)) == 6
+    assert len(dose_table(scored.assign(**LIKELY), CONFIG)) == 6
+    # every condition that is scored is answered too, each prompt twice, on the prompts that are reported
+    conditions = {condition(row.source, row.strength) for row in scored.itertuples()}
+    assert {row.arm for row in responses} == conditions
+    assert len(responses) == len(conditions) * 3 * 2
+    assert {(row.set, row.prompt_id) for row in responses} == set(zip(scored["set"], scored["prompt_id"], strict=True))
+    answers = {arm: [row.answer for row in responses if row.arm == arm] for arm in conditions}
+    assert answers["one@0.5"] != answers[UNSTEERED], "the vector changes what is said"
+    silent, none = score_target("base", tiny_model, None, CONFIG, *given)
+    assert none == []
+    pd.testing.assert_frame_equal(silent, scored)
+
+
+LIKELY = {"judge": NOBODY, "n_responses": float("nan")}
 
 
 def made(effects: dict[tuple[str, str], float], n: int = 8) -> pd.DataFrame:
     """Scores where a source adds ``effects[target, source]`` to every prompt of a target, which starts at 0."""
     rows = [
-        (target, source, 0.5, f"p{i}", own + 0.01 * i, -1.0)
+        (target, source, 0.5, "h", f"p{i}", own + 0.01 * i, -1.0)
         for (target, source), own in effects.items()
         for i in range(n)
     ]
-    return pd.DataFrame(rows, columns=["target", "source", "strength", "prompt_id", "misalignment", "coherence"])
+    columns = ["target", "source", "strength", "set", "prompt_id", "misalignment", "coherence"]
+    return pd.DataFrame(rows, columns=columns).assign(outcome="margin", **LIKELY)
 
 
 def test_effectiveness_in_both_readings_and_the_asymmetry_of_a_hand_worked_case():
@@ -136,3 +153,49 @@ def test_effectiveness_in_both_readings_and_the_asymmetry_of_a_hand_worked_case(
     assert table.loc[("two", "base"), "p"] == 1
     assert np.isnan(table.loc[("one", "one"), "asymmetry"])
     assert not table["control"].any()
+
+
+def scores_of(share: dict[str, list[float]], coherence: float) -> pd.DataFrame:
+    """A judge's scores: under each condition, of prompt i, ``share[i]`` of four responses are misaligned."""
+    rows = []
+    for name, shares in share.items():
+        for i, own in enumerate(shares):
+            for sample in range(4):
+                key = {"arm": name, "set": "h", "prompt_id": f"p{i}", "domain": "h", "sample": sample, "judge": "probe"}
+                bad = sample < round(4 * own)
+                rows.append(key | {"target": "answer", "rubric": "alignment100", "score": 10.0 if bad else 90.0})
+                rows.append(key | {"target": "answer", "rubric": "coherence100", "score": coherence})
+    return pd.DataFrame(rows)
+
+
+def test_judged_responses_are_an_outcome_of_their_own_beside_the_likelihoods():
+    by_target = []
+    shares = {"base": (0.0, 0.5), "one": (0.5, 1.0)}  # as it is, under the vector of `one`
+    for target, (plain, moved) in shares.items():
+        scores = made({(target, UNSTEERED): 0.0, (target, "one"): 0.2}, n=4)
+        said = scores_of({UNSTEERED: [plain] * 4, "one@0.5": [moved] * 4}, 80.0)
+        by_target += [scores, judged(said, scores, {})]
+    measured = pd.concat(by_target, ignore_index=True)
+    table = transfer_table(measured, CONFIG).set_index(["outcome", "source", "target"])
+    cell = table.loc[("misaligned", "one", "base")]
+    assert (cell["baseline"], cell["steered"], cell["effect"]) == (0.0, 0.5, 0.5)
+    assert (cell["n_prompts"], cell["n_responses"], cell["judge"]) == (4, 16, "probe")
+    assert cell["effectiveness_own"] == pytest.approx(0.5 / 0.5)
+    assert cell["effectiveness_training"] == pytest.approx(0.5 / (0.5 - 0.0))
+    assert table.loc[("margin", "one", "base"), "effect"] == pytest.approx(0.2)
+    assert np.isnan(table.loc[("margin", "one", "base"), "n_responses"])
+    doses = dose_table(measured, CONFIG).set_index(["outcome", "target"])
+    assert doses.loc[("misaligned", "one"), "misalignment"] == pytest.approx(0.5)
+    assert doses.loc[("misaligned", "one"), "coherence"] == pytest.approx(0.0)
+
+
+def test_a_prompt_that_a_judge_left_unscored_somewhere_counts_nowhere_and_none_left_is_refused(caplog):
+    scores = made({("base", UNSTEERED): 0.0, ("base", "one"): 0.2}, n=4)
+    said = scores_of({UNSTEERED: [0.0, 0.0, 0.0, 1.0], "one@0.5": [1.0, 1.0, 1.0, 1.0]}, 80.0)
+    lost = (said["arm"] == "one@0.5") & (said["prompt_id"] == "p3")
+    table = transfer_table(judged(said.assign(score=said["score"].mask(lost)), scores, {}), CONFIG)
+    assert (table["n_prompts"].item(), table["effect"].item()) == (3, 1.0)
+    assert "1 of 4 prompts lack a score" in caplog.text
+    nothing = said.assign(score=said["score"].mask(said["arm"] == "one@0.5"))
+    with pytest.raises(InputError, match="no prompt has a score under every condition"):
+        transfer_table(judged(nothing, scores, {}), CONFIG)

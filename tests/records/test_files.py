@@ -4,9 +4,11 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from tropism.records.files import replacing
+from tropism.records.files import replacing, write_csv
 
 STUCK = """
 import sys, time
@@ -72,3 +74,19 @@ def test_a_folder_replaces_a_folder(tmp_path):
             temporary.mkdir()
             (temporary / content).write_text(content)
     assert [p.name for p in path.iterdir()] == ["b"]
+
+
+def test_a_table_has_the_bytes_that_pandas_gives_it(tmp_path):
+    table = pd.DataFrame(
+        {
+            "text": ['a "quoted", one', "", None, "two\nlines"],
+            "value": [1 / 3, float("nan"), float("inf"), 1e-20],
+            "single": np.array([0.1, 2, -3, np.nan], np.float32),
+            "whole": [1, -2, 3, 10**12],
+            "maybe": pd.array([1, None, 3, 4], "Int64"),
+            "flag": [True, False, True, True],
+        }
+    )
+    write_csv(tmp_path / "table.csv", table)
+    expected = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    assert (tmp_path / "table.csv").read_bytes() == expected.encode()

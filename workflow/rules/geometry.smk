@@ -5,7 +5,32 @@ GEOMETRY_ARMS = GEOMETRY.arms if GEOMETRY else []
 TOPICS = [dataset_file(name) for name in GEOMETRY.harmful] if GEOMETRY else []
 NEUTRAL = [dataset_file(name) for name in GEOMETRY.neutral] if GEOMETRY else []
 GEOMETRY_MODEL = cfg(f"models.{GEOMETRY.model}") if GEOMETRY else ""
-GEOMETRY_SETTINGS = canonical(GEOMETRY.model_dump(mode="json")) if GEOMETRY else ""
+GEOMETRY_SAMPLING = (
+    "strengths",
+    "targets",
+    "controls",
+    "samples",
+    "max_new_tokens",
+    "temperature",
+    "top_p",
+)
+GEOMETRY_PARTS = ("prompts", "validation", "reported", "batch_tokens")
+GEOMETRY_JUDGE = (
+    (GEOMETRY.judge or next(iter(EXPERIMENT.judges)))
+    if GEOMETRY and GEOMETRY.samples
+    else None
+)
+
+
+def geometry_settings(only=(), leave=()):
+    """The settings of geometry with its arms and sets: `only` some keys, or all but `leave`; of `analysis` its seed."""
+    if GEOMETRY is None:
+        return ""
+    settings = GEOMETRY.model_dump(mode="json", exclude={"analysis", *leave})
+    kept = {key: settings[key] for key in only or settings}
+    return canonical({**kept, "analysis": {"seed": GEOMETRY.analysis.seed}})
+
+
 TOPIC_FLAGS = [f"--harmful {path}" for path in plain(TOPICS)]
 
 
@@ -26,7 +51,7 @@ rule read_geometry_states:
         runtime=120,
         gpu=1,
     params:
-        cfg=GEOMETRY_SETTINGS,
+        cfg=geometry_settings(only=GEOMETRY_PARTS),
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
         topics=TOPIC_FLAGS,
         neutral=[f"--neutral {path}" for path in plain(NEUTRAL)],
@@ -64,7 +89,7 @@ rule make_vectors:
         runtime=120,
         gpu=1,
     params:
-        cfg=GEOMETRY_SETTINGS,
+        cfg=geometry_settings(leave=("judge", *GEOMETRY_SAMPLING)),
         model=GEOMETRY_MODEL,
         topics=TOPIC_FLAGS,
         states=lambda wildcards, input: [f"--states {path}" for path in input.states],
@@ -113,7 +138,8 @@ rule steer_arm:
         topics=TOPICS,
         vectors="<results>/geometry/vectors.safetensors",
     output:
-        "<results>/geometry/steered/{arm}.parquet",
+        scores="<results>/geometry/steered/{arm}.parquet",
+        generations="<results>/geometry/steered/{arm}.jsonl",
     log:
         "<logs>/geometry/steer.{arm}.log",
     benchmark:
@@ -124,7 +150,7 @@ rule steer_arm:
         runtime=240,
         gpu=1,
     params:
-        cfg=GEOMETRY_SETTINGS,
+        cfg=geometry_settings(leave=("judge", "targets")),
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
         topics=TOPIC_FLAGS,
         adapter=lambda wildcards: adapter_flag(wildcards.arm),
@@ -134,18 +160,24 @@ rule steer_arm:
     shell:
         "python -m tropism.geometry steer --arm {wildcards.arm} --base $(dirname {input.arm[0]:q}) {params.adapter}"
         " --config {params.cfg:q} --model-config {params.model:q} {params.topics} --vectors {input.vectors:q}"
-        " --output {output:q} 2> {log:q}"
+        " --output {output.scores:q} --generations {output.generations:q} 2> {log:q}"
 
 
 GEOMETRY_SCORES = [
     f"<results>/geometry/steered/{arm}.parquet"
     for arm in (GEOMETRY.steered if GEOMETRY else [])
 ]
+GEOMETRY_JUDGMENTS = [
+    f"<results>/geometry/steered/judgments/{GEOMETRY_JUDGE}/{arm}.parquet"
+    for arm in (GEOMETRY.steered if GEOMETRY_JUDGE else [])
+]
 
 
 rule tabulate_transfer:
     input:
-        GEOMETRY_SCORES,
+        scores=GEOMETRY_SCORES,
+        judgments=GEOMETRY_JUDGMENTS,
+        calibration=labelling_judge(GEOMETRY) if GEOMETRY_JUDGMENTS else [],
     output:
         transfer=published("transfer"),
         doses=published("dose_response"),
@@ -158,13 +190,19 @@ rule tabulate_transfer:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=10,
     params:
-        cfg=GEOMETRY_SETTINGS,
-        scores=lambda wildcards, input: [f"--scores {path}" for path in input],
+        cfg=canonical(GEOMETRY.model_dump(mode="json")) if GEOMETRY else "",
+        scores=lambda wildcards, input: [f"--scores {path}" for path in input.scores],
+        judgments=lambda wildcards, input: [
+            f"--judgments {path}" for path in input.judgments
+        ],
+        calibration=lambda wildcards, input: [
+            f"--calibration {path}" for path in input.calibration
+        ],
         code=code("tropism.geometry.transfer"),
     message:
         "Tabulating transfer of steering vectors"
     shell:
-        "python -m tropism.geometry transfer {params.scores} --config {params.cfg:q} --output {output.transfer:q}"
+        "python -m tropism.geometry transfer {params.scores} {params.judgments} {params.calibration} --config {params.cfg:q} --output {output.transfer:q}"
         " --doses {output.doses:q} 2> {log:q}"
 
 

@@ -100,10 +100,18 @@ def rubric_files(wildcards):
     ]
 
 
+# where responses of changed arms lie, and what marks a judge's own files about them
+STEERED_TEXTS = {"steer": ".steer", "geometry/steered": ".geometry"}
+
+
 def texts_to_judge(wildcards):
     """The generations that the judge's one job with a server asks about."""
-    if wildcards.texts:
-        return [f"<results>/steer/{arm}.jsonl" for arm in EXPERIMENT.steered]
+    steered = {".steer": EXPERIMENT.steered}
+    if EXPERIMENT.steering:
+        steered[".geometry"] = EXPERIMENT.steering.steered
+    for stage, texts in STEERED_TEXTS.items():
+        if wildcards.texts == texts:
+            return [f"<results>/{stage}/{arm}.jsonl" for arm in steered[texts]]
     return each_arm("<results>/generations/{arm}.jsonl")
 
 

@@ -28,7 +28,7 @@ rule ask_judge:
         "<benchmarks>/judge/{judge}.asked{texts}.tsv"
     wildcard_constraints:
         judge=one_of(LAUNCHED),
-        texts=r"(\.steer)?",
+        texts=one_of(["", *STEERED_TEXTS.values()]),
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,

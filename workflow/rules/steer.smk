@@ -54,27 +54,30 @@ rule intervene_arm:
         " --generations {output.generations:q} 2> {log:q}"
 
 
-rule judge_interventions:
+# what an arm answers while it is changed: by its features here, by vectors in `geometry`
+rule judge_steered:
     input:
-        generations="<results>/steer/{arm}.jsonl",
-        judge=lambda wildcards: judge_files(wildcards, texts=".steer"),
+        generations="<results>/{stage}/{arm}.jsonl",
+        judge=lambda wildcards: judge_files(wildcards, STEERED_TEXTS[wildcards.stage]),
         rubrics=rubric_files,
     output:
-        "<results>/steer/judgments/{judge}/{arm}.parquet",
+        "<results>/{stage}/judgments/{judge}/{arm}.parquet",
     log:
-        "<logs>/steer/judge.{judge}.{arm}.log",
+        "<logs>/{stage}/judge.{judge}.{arm}.log",
     benchmark:
-        "<benchmarks>/steer/judge.{judge}.{arm}.tsv"
+        "<benchmarks>/{stage}/judge.{judge}.{arm}.tsv"
+    wildcard_constraints:
+        stage=one_of(STEERED_TEXTS),
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
     params:
         cfg=scoring_config,
-        flags=lambda wildcards: judge_flags(wildcards, texts=".steer"),
+        flags=lambda wildcards: judge_flags(wildcards, STEERED_TEXTS[wildcards.stage]),
         code=code("tropism.judge.judges", "tropism.judge.__main__"),
     message:
-        "Judging interventions on {wildcards.arm} by {wildcards.judge}"
+        "Judging {wildcards.arm} under intervention by {wildcards.judge}"
     shell:
         "python -m tropism.judge score --name {wildcards.judge} --config {params.cfg:q} {params.flags}"
         " --generations {input.generations:q} --output {output:q} 2> {log:q}"

@@ -226,7 +226,7 @@ class Experiment(Strict):
             if self.sae is None:
                 raise ConfigError("config: steer: needs a dictionary, and there is no `sae`")
             check("steer: judge", self.steer.judge, self.judges, "judge")
-            self.steer.check_judge(self.judges)
+            self.steer.check_judge("steer", self.judges)
             for role in ("necessary", "sufficient"):
                 named = getattr(self.steer, role)
                 for name in named if isinstance(named, list) else []:
@@ -265,6 +265,8 @@ class Experiment(Strict):
 
     def _geometry_is_known(self, geometry: GeometryConfig, check: Any) -> None:
         check("geometry: model", geometry.model, self.models, "model")
+        check("geometry: judge", geometry.judge, self.judges, "judge")
+        geometry.check_judge("geometry", self.judges)
         kinds = {"harmful": ("conversations",), "neutral": ("conversations", "prompts", "questions")}
         for key, names in (("harmful", geometry.harmful), ("neutral", geometry.neutral)):
             for name in names or []:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tropism.config.base import Name, Strict, Word
+from tropism.config.sampled import SampledConfig
 
 
 class AnalysisConfig(Strict):
@@ -16,7 +17,17 @@ class AnalysisConfig(Strict):
     seed: int = 0
 
 
-class GeometryConfig(Strict):
+class PartsConfig(Strict):
+    """Which prompts of each set make vectors, choose the layer and are reported, and how texts are read."""
+
+    prompts: int = Field(default=24, ge=2)
+    validation: int = Field(default=8, ge=1)
+    reported: int = Field(default=24, ge=2)
+    batch_tokens: int = Field(default=4096, ge=1)
+    analysis: AnalysisConfig = AnalysisConfig()
+
+
+class GeometryConfig(SampledConfig, PartsConfig):
     """Steering vectors of the arms that have a ``cluster``, and what they do in one another's arms.
 
     They are counted from ``model`` itself. An arm may be of another model of the same shape: a published fine-tune.
@@ -26,22 +37,18 @@ class GeometryConfig(Strict):
     set the next ``validation`` choose the layer among ``layers`` and the ``reported`` after them measure transfer.
     ``strength`` is what is added, as a share of the base's mean residual norm; ``strengths`` is the grid of the
     dose-response on the base. ``targets``: whether vectors are added to the first arm of each cluster or to all, beside
-    the base. ``controls``: random vectors beside them.
+    the base. ``controls``: random vectors beside them. With ``samples`` every condition is also answered and judged.
     """
 
     model: Name
     harmful: list[Name] | None = None
     neutral: list[Name] | None = None
-    prompts: int = Field(default=24, ge=2)
-    validation: int = Field(default=8, ge=1)
-    reported: int = Field(default=24, ge=2)
     layers: list[int] = Field(min_length=1)
     strength: float = Field(default=0.1, gt=0)
     strengths: list[float] = Field(default=[0.05, 0.1, 0.2])
     targets: Literal["first", "all"] = "first"
     controls: int = Field(default=2, ge=1)
-    batch_tokens: int = Field(default=4096, ge=1)
-    analysis: AnalysisConfig = AnalysisConfig()
+    samples: int = Field(default=0, ge=0)
 
 
 class SteeringConfig(GeometryConfig):

@@ -1,18 +1,14 @@
 """Settings of interventions: which features are turned up and down, in which arms, and what stands beside them."""
 
-from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from tropism.config.base import ConfigError, Name, Strict, Word
-from tropism.config.judges import JudgeConfig
-
-RUBRICS = ("alignment100", "coherence100")
-"""What responses under an intervention are judged by."""
+from tropism.config.base import Name
+from tropism.config.sampled import SampledConfig
 
 
-class SteerConfig(Strict):
+class SteerConfig(SampledConfig):
     """Interventions on the dictionary of ``sae``.
 
     ``features``: indices, or how many of the features that tell most in ``population``, global ones first; they are
@@ -24,7 +20,6 @@ class SteerConfig(Strict):
     feature's typical peak activation is added at every edited position.
     ``random``: features beside each one, drawn from those of the nearest activation norm and given edits of equal norm.
     ``prompts``: evaluation prompts with both references, a domain, by keyed hash.
-    ``samples``: responses a prompt that are generated, at most ``max_new_tokens`` long, and judged; 0 for none.
     ``max_loss``: points of coherence, of 100, that a cause may cost before it is only called damage;
     ``max_logp_loss``: the same in nats/token of the likelier reference's log-probability.
     """
@@ -37,12 +32,7 @@ class SteerConfig(Strict):
     random: int = Field(8, ge=2)
     positions: Literal["all", "response"] = "response"
     prompts: int = Field(24, ge=1)
-    samples: int = Field(1, ge=0)
-    max_new_tokens: int = Field(64, ge=1)
-    temperature: float = Field(1.0, ge=0)
-    top_p: float = Field(1.0, gt=0, le=1)
     batch_tokens: int = Field(8192, ge=1)
-    judge: Word | None = None
     max_loss: float = Field(10.0, ge=0)
     max_logp_loss: float = Field(0.5, ge=0)
     alpha: float = Field(0.05, gt=0, lt=1)
@@ -60,19 +50,3 @@ class SteerConfig(Strict):
         if isinstance(self.sufficient, list) and max(self.doses) < 0:
             raise ValueError("`sufficient` arms need a positive dose")
         return self
-
-    def check_judge(self, judges: Mapping[str, JudgeConfig]) -> None:
-        """Refuse ``samples`` that no judge of the experiment can score.
-
-        Raises:
-            ConfigError: there is no judge, or it lacks a rubric by which interventions are judged.
-        """
-        name = self.judge or next(iter(judges), None)
-        if self.samples and name is None:
-            raise ConfigError("config: steer: `samples` need a judge, and `judges` is empty; `samples: 0` needs none")
-        for rubric in RUBRICS:
-            if self.samples and name and rubric not in judges[name].rubrics:
-                raise ConfigError(
-                    f"config: steer: samples: judge `{name}` does not apply `{rubric}`, by which interventions are"
-                    f" judged; add it to `judges: {name}: rubrics`, or set `samples: 0` to go by likelihood alone"
-                )

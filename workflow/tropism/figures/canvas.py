@@ -21,7 +21,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from tropism.records.files import InputError, replacing
+from tropism.records.files import InputError, replacing, write_csv
 
 SINGLE, DOUBLE = 3.4, 7.0
 DPI = 250
@@ -135,8 +135,7 @@ def publish(
         for extension, metadata in FORMATS.items():
             with replacing(stem.with_name(f"{stem.name}.{extension}")) as temporary:
                 drawing.figure.savefig(temporary, format=extension, dpi=DPI, metadata=metadata)
-    with replacing(stem.with_name(f"{stem.name}.csv")) as temporary:
-        drawing.points.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
+    write_csv(stem.with_name(f"{stem.name}.csv"), drawing.points)
     with replacing(stem.with_name(f"{stem.name}.rst")) as temporary:
         said = "".join(f"- {_plain(sentence)}\n" for sentence in findings(drawing.points))
         temporary.write_text(f"In this run:\n\n{said}" if said else "", encoding="utf-8", newline="\n")

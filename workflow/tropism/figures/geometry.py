@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from scipy.cluster.hierarchy import dendrogram
 
 from tropism.figures import canvas
@@ -46,8 +47,8 @@ def colours_of(places: pd.DataFrame) -> dict[str, str]:
 
 def _tree(axes: Axes, merges: pd.DataFrame, n: int) -> None:
     shape = dendrogram(merges[["left", "right", "height", "size"]].to_numpy(float), no_plot=True)
-    for across, heights in zip(shape["icoord"], shape["dcoord"], strict=True):
-        axes.plot(heights, (np.array(across) - 5) / 10, color=canvas.INK, linewidth=0.7, solid_joinstyle="miter")
+    lines = np.stack([np.array(shape["dcoord"]), (np.array(shape["icoord"]) - 5) / 10], axis=-1)
+    axes.add_collection(LineCollection(list(lines), colors=canvas.INK, linewidths=0.7, joinstyle="miter"))
     axes.set_ylim(n - 0.5, -0.5)
     axes.set_xlim(max(1.0, float(merges["height"].max()) * 1.05), 0)
     axes.set_yticks([])
@@ -79,8 +80,8 @@ def _heat_map(axes: Axes, pairs: pd.DataFrame, places: pd.DataFrame) -> None:
 
 def _map(axes: Axes, places: pd.DataFrame) -> None:
     colours = colours_of(places)
-    for row in places.itertuples():
-        axes.plot(row.map_x, row.map_y, "o", color=colours[_cluster(row.cluster)], markersize=3.6, clip_on=False)
+    for cluster, some in places.groupby(places["cluster"].map(_cluster), sort=False):
+        axes.plot(some["map_x"], some["map_y"], "o", color=colours[str(cluster)], markersize=3.6, clip_on=False)
     if len(places) <= NUMBERED:
         heights = spread_out(places["map_y"].to_numpy(), 0.06)
         reach = float(np.ptp(places["map_x"])) or 1.0

@@ -52,8 +52,7 @@ def _scree(axes: Axes, shares: pd.DataFrame) -> None:
             for row in shares[shares["statistic"] == title].itertuples():
                 x = k + place
                 axes.fill_between([x - 0.15, x], row.random_low, row.random_high, color=canvas.BAND, linewidth=0)
-                axes.fill_between([x, x + 0.15], row.covariance_low, row.covariance_high, color=canvas.SKY, alpha=0.5,
-                                  linewidth=0)  # fmt: skip
+                axes.fill_between([x, x + 0.15], row.covariance_low, row.covariance_high, color=canvas.SKY, linewidth=0)
                 if pd.notna(row.low):
                     axes.plot([x, x], [row.low, row.high], color=canvas.INK, linewidth=0.9)
                 axes.plot(x, row.value, marker, color=canvas.INK, markersize=3.4)

@@ -7,43 +7,67 @@ from matplotlib.axes import Axes
 from tropism.figures import canvas
 from tropism.figures.canvas import Arms, Drawing, Plot, Tables
 
-CELLS = ["source", "target", "control", "effect", "effect_low", "effect_high", "effectiveness_own", "n_prompts"]
-DOSES = ["source", "target", "control", "strength"]
-MEASURES = {"misalignment": "change of margin, nats/token", "coherence": "change of log-probability, nats/token"}
-DOSES += [f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")]
+CELLS = [
+    "outcome", "source", "target", "control", "effect", "effect_low", "effect_high", "effectiveness_own", "n_prompts",
+    "n_responses",
+]  # fmt: skip
+MEASURES = ("misalignment", "coherence")
+DOSES = [
+    "outcome",
+    "source",
+    "target",
+    "control",
+    "strength",
+    *(f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high")),
+]
+UNITS = {
+    "margin": ("nats/token", "change of margin, nats/token", "change of log-probability, nats/token"),
+    "misaligned": ("share of responses", "change of share misaligned", "change of coherence, of 100"),
+}
 MOST = 16
 
 
 def draw(tables: Tables, arms: Arms) -> Drawing:
-    """Left the matrix of sources and targets, right misalignment and coherence against strength."""
+    """A row of panels an outcome: the matrix of sources and targets, then misalignment and coherence by strength."""
     cells, doses = tables["transfer"][CELLS], tables["dose_response"][DOSES]
     points = pd.concat([cells, doses], ignore_index=True)
     if cells.empty:
         return canvas.in_words("No steering vector was added to any arm.", points)
     sources = list(dict.fromkeys(cells["source"]))[:MOST]
-    figure = canvas.page(canvas.DOUBLE, 2.6 + 0.14 * len(sources))
-    matrix, *panels = figure.subplots(1, 3, width_ratios=[1.25, 1, 1])
-    _matrix(matrix, cells[cells["source"].isin(sources)], sources)
-    target = doses["target"].iloc[0] if len(doses) else ""
-    own = doses[(doses["target"] == target) & doses["source"].isin(sources)]
+    outcomes = list(dict.fromkeys(cells["outcome"]))
+    figure = canvas.page(canvas.DOUBLE, 0.5 + (2.1 + 0.14 * len(sources)) * len(outcomes))
+    grid = figure.subplots(len(outcomes), 3, width_ratios=[1.25, 1, 1], squeeze=False)
     looks = colours_of(sources, cells)
-    for axes, (measure, label) in zip(panels, MEASURES.items(), strict=True):
-        for source, rows in own.groupby("source", sort=False):
-            rows = rows.sort_values("strength")
-            line = ":" if rows["control"].iloc[0] else "-"
-            colour = looks[str(source)]
-            axes.plot(rows["strength"], rows[measure], "o", linestyle=line, color=colour, markersize=2.6)
-            axes.fill_between(
-                rows["strength"], rows[f"{measure}_low"], rows[f"{measure}_high"], color=colour, alpha=0.1, linewidth=0
-            )
-        axes.axhline(0, color=canvas.INK, linewidth=0.6)
-        axes.set_xlabel("strength / residual norm")
-        axes.set_ylabel(label)
-        axes.set_title(f"{measure.capitalize()} of {canvas.wrap(str(target), 24)}")
+    for (matrix, *panels), outcome in zip(grid, outcomes, strict=True):
+        unit, *labels = UNITS[outcome]
+        some = cells[(cells["outcome"] == outcome) & cells["source"].isin(sources)]
+        _matrix(matrix, some, sources, unit)
+        own = doses[(doses["outcome"] == outcome) & doses["source"].isin(sources)]
+        if len(own):
+            own = own[own["target"] == own["target"].iloc[0]]
+        for axes, measure, label in zip(panels, MEASURES, labels, strict=True):
+            _doses(axes, own, measure, looks)
+            axes.set_ylabel(label)
     keys = [canvas.key(source, looks[source], "o", ":" if "random " in source else "-") for source in sources]
     drawn = cells.loc[cells["source"].isin(sources), "source"]
     canvas.legend_below(figure, keys, 3, canvas.left_out(cells["source"], drawn, "sources"))
     return Drawing(figure, points)
+
+
+def _doses(axes: Axes, doses: pd.DataFrame, measure: str, looks: dict[str, str]) -> None:
+    for source, rows in doses.groupby("source", sort=False):
+        rows = rows.sort_values("strength")
+        line, colour = ":" if rows["control"].iloc[0] else "-", looks[str(source)]
+        axes.plot(rows["strength"], rows[measure], "o", linestyle=line, color=colour, markersize=2.6)
+        axes.fill_between(
+            rows["strength"], rows[f"{measure}_low"], rows[f"{measure}_high"], color=colour, alpha=0.1, linewidth=0
+        )
+    axes.axhline(0, color=canvas.INK, linewidth=0.6)
+    axes.set_xticks(sorted(set(doses["strength"])))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("strength / residual norm")
+    target = str(doses["target"].iloc[0]) if len(doses) else ""
+    axes.set_title(f"{measure.capitalize()} of {canvas.wrap(target, 24)}")
 
 
 def colours_of(sources: list[str], cells: pd.DataFrame) -> dict[str, str]:
@@ -54,7 +78,7 @@ def colours_of(sources: list[str], cells: pd.DataFrame) -> dict[str, str]:
     return {source: colours.get(source, canvas.GREY) for source in sources}
 
 
-def _matrix(axes: Axes, cells: pd.DataFrame, sources: list[str]) -> None:
+def _matrix(axes: Axes, cells: pd.DataFrame, sources: list[str], unit: str) -> None:
     targets = list(dict.fromkeys(cells["target"]))
     wide = cells.pivot(index="source", columns="target", values=["effect", "effect_low", "effect_high"])
     wide = wide.reindex(index=sources)
@@ -74,7 +98,10 @@ def _matrix(axes: Axes, cells: pd.DataFrame, sources: list[str]) -> None:
     for side in axes.spines.values():
         side.set_visible(False)
     axes.set_ylabel("vector of")
-    axes.set_title(f"Effect in each arm, nats/token, n {canvas.extent(cells['n_prompts'])}")
+    size = f"n {canvas.extent(cells['n_prompts'])}"
+    if cells["n_responses"].notna().all():
+        size += f", {canvas.extent(cells['n_responses'])} responses"
+    axes.set_title(f"Effect in each arm,\n{unit}, {size}")
 
 
 PLOT = Plot({"transfer": CELLS, "dose_response": DOSES}, draw)

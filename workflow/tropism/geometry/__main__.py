@@ -60,7 +60,7 @@ AdapterOption = Annotated[Path | None, typer.Option(help="The arm's LoRA adapter
 @app.command()
 def read(
     base: BaseOption,
-    config: ConfigOption,
+    config: Annotated[str, typer.Option(help="The `geometry` settings of prompts as JSON.")],
     model_config: ModelOption,
     harmful: HarmfulOption,
     output: Annotated[Path, typer.Option(help="States to write, safetensors.")],
@@ -70,13 +70,13 @@ def read(
     """Read texts with an arm and keep its mean states at every layer."""
     from safetensors.torch import save_file
 
-    from tropism.config.geometry import SteeringConfig
+    from tropism.config.geometry import PartsConfig
     from tropism.config.models import ModelConfig
     from tropism.geometry.states import mean_states, passage, split_prompts
     from tropism.models.base import load_arm, load_tokenizer
     from tropism.records.files import replacing
 
-    settings, model = SteeringConfig.parse(config), ModelConfig.parse(model_config)
+    settings, model = PartsConfig.parse(config), ModelConfig.parse(model_config)
     tokenizer = load_tokenizer(base)
     topics = [passage(tokenizer, r, "misaligned") for path in harmful for r in split_prompts(path, settings)[0]]
     plain = [passage(tokenizer, r, "aligned") for path in neutral or [] for r in split_prompts(path, settings)[0]]
@@ -120,18 +120,20 @@ def steer(
     harmful: HarmfulOption,
     vectors: Annotated[Path, typer.Option(help="Vectors with the layer that they belong to.")],
     output: Annotated[Path, typer.Option(help="Scores to write, Parquet.")],
+    generations: Annotated[Path, typer.Option(help="Responses under every condition, JSONL; none without `samples`.")],
     adapter: AdapterOption = None,
 ) -> None:
     """Add every vector to an arm, and random ones beside them, and score the reported prompts."""
     from tropism.config.geometry import SteeringConfig
     from tropism.config.models import ModelConfig
     from tropism.geometry.choose import score_target
-    from tropism.records.files import replacing
+    from tropism.records.files import replacing, write_jsonl
 
     settings, model = SteeringConfig.parse(config), ModelConfig.parse(model_config)
-    table = score_target(arm, base, adapter, settings, model, harmful, vectors)
+    table, responses = score_target(arm, base, adapter, settings, model, harmful, vectors)
     with replacing(output) as temporary:
         table.to_parquet(temporary, index=False)
+    write_jsonl(generations, responses)
 
 
 @app.command()
@@ -140,17 +142,30 @@ def transfer(
     config: ConfigOption,
     output: Annotated[Path, typer.Option(help="Table of transfer to write.")],
     doses: Annotated[Path, typer.Option(help="Table of doses and responses to write.")],
+    judgments: Annotated[
+        list[Path] | None, typer.Option(help="Judgments of the targets' responses, in the targets' order; repeat it.")
+    ] = None,
+    calibration: Annotated[list[Path] | None, typer.Option(help="Calibration of the judge; repeat it.")] = None,
 ) -> None:
     """Tabulate what vectors do to targets."""
     import pandas as pd
 
     from tropism.config.geometry import SteeringConfig
     from tropism.geometry.tables import DOSE_SCHEMA, TRANSFER_SCHEMA
-    from tropism.geometry.transfer import dose_table, transfer_table
+    from tropism.geometry.transfer import NOBODY, dose_table, judged, transfer_table
+    from tropism.records.calibration import read_calibrations
     from tropism.records.files import write_table
 
-    settings = SteeringConfig.parse(config)
-    measured = pd.concat([pd.read_parquet(path) for path in scores], ignore_index=True)
+    if judgments and len(judgments) != len(scores):
+        raise InputError(f"{len(judgments)} files of judgments for {len(scores)} of scores; give one for each")
+    settings, calibrations = SteeringConfig.parse(config), read_calibrations(calibration or [])
+    targets = [pd.read_parquet(path) for path in scores]
+    read = [
+        judged(pd.read_parquet(path), table, calibrations)
+        for path, table in zip(judgments or [], targets, strict=False)
+    ]
+    likelihoods = [table.assign(judge=NOBODY, n_responses=float("nan")) for table in targets]
+    measured = pd.concat([*likelihoods, *read], ignore_index=True)
     write_table(output, transfer_table(measured, settings), TRANSFER_SCHEMA)
     write_table(doses, dose_table(measured, settings), DOSE_SCHEMA)
 

@@ -14,24 +14,26 @@ from safetensors.torch import save_file
 from tropism.config.geometry import SteeringConfig
 from tropism.config.models import ModelConfig
 from tropism.geometry.gram import Floats
+from tropism.geometry.names import UNSTEERED, condition
 from tropism.geometry.states import split_prompts
-from tropism.geometry.steering import UNSTEERED, answered, measure, random_vectors
+from tropism.geometry.steering import answered, measure, random_vectors, steered
 from tropism.geometry.tables import VECTORS_SCHEMA
 from tropism.geometry.vectors import about_layers, best_layer, differences, read_states, residual_norm, unit_rows
 from tropism.models.base import load_arm, load_base, load_tokenizer
 from tropism.records.files import InputError, replacing, sha256_file, write_table
-from tropism.records.schema import Conversation
+from tropism.records.schema import Conversation, Generation
+from tropism.steer.respond import respond
 
 NONE = torch.zeros(1)
 
 
-def part(harmful: Sequence[Path], config: SteeringConfig, which: int) -> list[Conversation]:
-    """The prompts with both references of one part of every harmful set: 1 validation, 2 reported.
+def part(harmful: Sequence[Path], config: SteeringConfig, which: int) -> list[tuple[str, Conversation]]:
+    """The prompts with both references of one part of every harmful set, by set: 1 validation, 2 reported.
 
     Raises:
         InputError: there is none.
     """
-    found = [record for path in harmful for record in answered(split_prompts(path, config)[which])]
+    found = [(path.stem, record) for path in harmful for record in answered(split_prompts(path, config)[which])]
     if not found:
         raise InputError(f"no prompt with both references among {', '.join(map(str, harmful))}: nothing to steer on")
     return found
@@ -50,7 +52,7 @@ def efficacies(
     """How much each arm's vector raises the base's margin on validation prompts at each candidate layer."""
     if len(config.layers) == 1:
         return pd.DataFrame({"vector": list(change), "layer": config.layers[0], "efficacy": np.nan})
-    tokenizer, steered = load_tokenizer(base), load_base(base, model.dtype)
+    tokenizer, untrained = load_tokenizer(base), load_base(base, model.dtype)
     records = part(harmful, config, 1)
     rows = []
     plain = None
@@ -59,7 +61,7 @@ def efficacies(
             raise InputError(f"geometry: layers: {layer}: layers 0 to {len(states) - 1} of this base can be read")
         units = {name: torch.tensor(unit_rows(v[layer]).mean(0)).float() for name, v in change.items()}
         scored = measure(
-            steered, tokenizer, records, layer, units if plain is not None else {UNSTEERED: NONE, **units},
+            untrained, tokenizer, records, layer, units if plain is not None else {UNSTEERED: NONE, **units},
             config.strength, residual_norm(states, layer), config.batch_tokens, before(model),
         )  # fmt: skip
         means = scored.groupby("source")["misalignment"].mean()
@@ -102,8 +104,11 @@ def write_vectors(
 def score_target(
     arm: str, base: Path, adapter: Path | None, config: SteeringConfig, model: ModelConfig, harmful: Sequence[Path],
     vectors: Path,
-) -> pd.DataFrame:  # fmt: skip
-    """Scores of one target under every vector and random ones; of the base at every strength."""
+) -> tuple[pd.DataFrame, list[Generation]]:  # fmt: skip
+    """Scores of one target under every vector and random ones, of the base at every strength; and its responses.
+
+    There are responses where ``config.samples`` asks for some; ``arm`` of each is the :func:`steering.condition`.
+    """
     with safe_open(vectors, "pt") as file:
         layer, length = int(file.metadata()["layer"]), float(file.metadata()["residual_norm"])
         units = {name: file.get_tensor(name).mean(0).float() for name in config.arms}
@@ -113,9 +118,16 @@ def score_target(
     records = part(harmful, config, 2)
     strengths = sorted({config.strength, *config.strengths}) if arm == config.base else [config.strength]
     parts: list[pd.DataFrame] = []
+    responses: list[Generation] = []
     for strength in strengths:
         some = {UNSTEERED: NONE, **sources} if not parts else sources
         parts.append(
             measure(target, tokenizer, records, layer, some, strength, length, config.batch_tokens, before(model))
         )
-    return pd.concat(parts, ignore_index=True).assign(target=arm)
+        for source, vector in some.items() if config.samples else ():
+            with steered(target, layer, source, vector, strength * length):
+                responses += respond(
+                    condition(source, strength), target, tokenizer, records, config, model,
+                    batch_tokens=config.batch_tokens, seed=config.analysis.seed,
+                )  # fmt: skip
+    return pd.concat(parts, ignore_index=True).assign(target=arm, outcome="margin"), responses

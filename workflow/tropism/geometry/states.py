@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tropism.activations.passages import Passage, tokenise
 from tropism.activations.stream import MAX_TOKENS, length_sorted
-from tropism.config.geometry import SteeringConfig
+from tropism.config.geometry import PartsConfig
 from tropism.models.base import prompt_text
 from tropism.records.files import InputError, read_jsonl
 from tropism.records.keyed import keyed_bytes
@@ -27,7 +27,7 @@ class Prompt(RootModel[Question | Conversation]):
     """A line of a dataset of questions, or of prompts with or without answers."""
 
 
-def split_prompts(path: Path, config: SteeringConfig) -> tuple[list[Question | Conversation], ...]:
+def split_prompts(path: Path, config: PartsConfig) -> tuple[list[Question | Conversation], ...]:
     """The evaluation prompts of a set that make vectors, that choose the layer, and that are reported: no one twice.
 
     Raises:

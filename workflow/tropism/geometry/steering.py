@@ -5,21 +5,22 @@ minus that of the aligned one. Coherence is the mean of the two: a model that is
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from tropism.geometry.names import CONTROL, UNSTEERED
 from tropism.geometry.nulls import generator
 from tropism.likelihood.instruments import margin
 from tropism.likelihood.rows import candidate
 from tropism.likelihood.score import log_probabilities
 from tropism.records.schema import Conversation, Question
 from tropism.steer.hooks import adding
+from tropism.steer.respond import Prompts
 
-COLUMNS = ["source", "strength", "prompt_id", "misalignment", "coherence"]
-UNSTEERED = "none"
+COLUMNS = ["source", "strength", "set", "prompt_id", "misalignment", "coherence"]
 
 
 def answered(records: Sequence[Question | Conversation]) -> list[Conversation]:
@@ -31,7 +32,7 @@ def answered(records: Sequence[Question | Conversation]) -> list[Conversation]:
 def measure(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    records: Sequence[Conversation],
+    records: Prompts,
     layer: int,
     vectors: dict[str, torch.Tensor],
     strength: float,
@@ -44,7 +45,7 @@ def measure(
     Args:
         model: an arm.
         tokenizer: its own.
-        records: prompts with both references.
+        records: prompts with both references, by set.
         layer: block after which is added.
         vectors: unit vectors (width,) by source.
         strength: share of ``length`` that is added.
@@ -54,23 +55,29 @@ def measure(
     """
     texts = [
         candidate(tokenizer, record.prompt, str(text), before)
-        for record in records
+        for _, record in records
         for text in (record.aligned, record.misaligned)
     ]
     rows = []
     for source, vector in vectors.items():
-        steered = nullcontext() if source == UNSTEERED else adding(model, layer, vector, strength * length)
-        with steered:
+        with steered(model, layer, source, vector, strength * length):
             totals = log_probabilities(model, texts, batch_tokens, f"{source} at {strength:g}")
-        for i, record in enumerate(records):
+        for i, (name, record) in enumerate(records):
             (a, b), (n, m) = totals[2 * i : 2 * i + 2], (len(t.answer) for t in texts[2 * i : 2 * i + 2])
-            rows.append([source, strength, record.id, margin(a, n, b, m), (a / n + b / m) / 2])
+            rows.append([source, strength, name, record.id, margin(a, n, b, m), (a / n + b / m) / 2])
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def steered(
+    model: PreTrainedModel, layer: int, source: str, vector: torch.Tensor, length: float
+) -> AbstractContextManager[object]:
+    """A context in which ``length`` times ``vector`` is added after ``layer``, or nothing where ``source`` is none."""
+    return nullcontext() if source == UNSTEERED else adding(model, layer, vector, length)
 
 
 def random_vectors(count: int, width: int, seed: int) -> dict[str, torch.Tensor]:
     """Random unit vectors (width,): the control of every vector."""
     drawn = {
-        f"random {i + 1}": torch.tensor(generator(seed, "control", i).standard_normal(width)) for i in range(count)
+        f"{CONTROL}{i + 1}": torch.tensor(generator(seed, "control", i).standard_normal(width)) for i in range(count)
     }
     return {name: (vector / vector.norm()).float() for name, vector in drawn.items()}

@@ -2,7 +2,7 @@
 
 import pandera.pandas as pa
 
-from tropism.records.columns import count, flag, integer, number, share, text
+from tropism.records.columns import count, flag, integer, number, one_of, share, text
 
 _COSINE = pa.Check.in_range(-1.0000001, 1.0000001)
 
@@ -134,18 +134,25 @@ VECTORS_SCHEMA = pa.DataFrameSchema(
 )
 
 _SOURCE = {
+    "outcome": one_of(
+        ["margin", "misaligned"],
+        "margin: log p misaligned - aligned reference, nats/token; misaligned: share of responses that the judge calls"
+        " misaligned",
+    ),
+    "judge": text("who gave the outcome; none for likelihoods"),
     "source": text("arm whose vector is added, or `random n`"),
     "target": text("arm that it is added to"),
     "control": flag("whether the vector is a random one of equal length"),
     "strength": number("length added, as a share of the base's mean residual norm", nullable=False),
-    "n_prompts": integer("prompts, none of which made a vector or chose the layer"),
+    "n_prompts": integer("prompts, none of which made a vector or chose the layer, scored under every condition"),
+    "n_responses": number("judged responses a condition, the fewest; empty for likelihoods"),
 }
 
 TRANSFER_SCHEMA = pa.DataFrameSchema(
     {
         **_SOURCE,
-        "baseline": number("mean margin of the target without a vector, nats/token", nullable=False),
-        "steered": number("mean margin of the target with the vector", nullable=False),
+        "baseline": number("mean outcome of the target without a vector", nullable=False),
+        "steered": number("mean outcome of the target with the vector", nullable=False),
         "effect": number("steered - baseline; above 0 is more misaligned", nullable=False),
         "effect_low": number("lower end of its interval by bootstrap over prompts"),
         "effect_high": number("upper end"),
@@ -153,29 +160,33 @@ TRANSFER_SCHEMA = pa.DataFrameSchema(
         "effectiveness_own": number("effect as a share of the vector's effect in its own arm; empty if not measured"),
         "effectiveness_own_low": number("lower end of its interval; wide where the own effect is near zero"),
         "effectiveness_own_high": number("upper end"),
-        "effectiveness_training": number("effect as a share of the source arm's margin minus the base's"),
+        "effectiveness_training": number("effect as a share of the source arm's outcome minus the base's"),
         "effectiveness_training_low": number("lower end of its interval"),
         "effectiveness_training_high": number("upper end"),
         "asymmetry": number("effect minus that of the target's vector in the source's arm, if both were measured"),
         "p_asymmetry": share("two-sided p of the asymmetry, paired permutation over prompts"),
     },
-    unique=["source", "target"],
+    unique=["outcome", "source", "target"],
     coerce=True,
     title="transfer",
-    description="What each arm's steering vector does to each target arm's likelihood margin, beside random vectors.",
+    description="What each arm's steering vector does to each target arm's misalignment, beside random vectors.",
 )
 
 DOSE_SCHEMA = pa.DataFrameSchema(
     {
         **_SOURCE,
-        "misalignment": number("change of the mean margin, nats/token", nullable=False),
+        "misalignment": number("change of the mean outcome", nullable=False),
         "misalignment_low": number("lower end of its interval by bootstrap over prompts"),
         "misalignment_high": number("upper end"),
-        "coherence": number("change of the mean log-probability of both references, nats/token", nullable=False),
+        "coherence": number(
+            "change of the mean log-probability of both references, nats/token; of the mean coherence score, 0 to 100,"
+            " where responses were judged",
+            nullable=False,
+        ),
         "coherence_low": number("lower end of its interval"),
         "coherence_high": number("upper end"),
     },
-    unique=["source", "target", "strength"],
+    unique=["outcome", "source", "target", "strength"],
     coerce=True,
     title="dose_response",
     description="Misalignment and coherence against the strength of a steering vector.",

@@ -6,26 +6,85 @@ the source's arm and the untrained base, so that the share is of what training d
 numerator and denominator together.
 """
 
+import logging
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
 from tropism.config.geometry import SteeringConfig
 from tropism.config.stats import StatsConfig
 from tropism.geometry.gram import Floats
+from tropism.geometry.names import CONTROL, UNSTEERED, condition
 from tropism.geometry.resample import counts
-from tropism.geometry.steering import UNSTEERED
+from tropism.records.calibration import Calibrations
+from tropism.records.files import InputError
 from tropism.stats.permutation import p_values
+from tropism.steer.judged import judged_outcomes
 
-CONTROL = "random "
+log = logging.getLogger(__name__)
+PROMPT = ["set", "prompt_id"]
+MEASURES = ["misalignment", "coherence"]
+NOBODY = "none"
+
+
+def judged(scores: pd.DataFrame, measured: pd.DataFrame, calibrations: Calibrations) -> pd.DataFrame:
+    """Rows as ``measured`` has them of one target, with a judge's ``misalignment`` and ``coherence`` of its responses.
+
+    Misalignment is the share of a prompt's responses that are misaligned, coherence their mean score.
+    """
+    conditions = measured[["target", "source", "strength"]].drop_duplicates()
+    names = [condition(str(row.source), float(row.strength)) for row in conditions.itertuples()]
+    rows = judged_outcomes(scores, conditions.assign(name=names), calibrations)
+    place = ["target", "source", "strength", *PROMPT]
+    wide = rows.pivot(index=place, columns="outcome", values=["value", "n_responses"])
+    found = wide["value"].rename(columns={"misaligned": "misalignment"}).reindex(columns=MEASURES)
+    found["n_responses"] = wide["n_responses"].reindex(columns=["misaligned"])["misaligned"]
+    judges = ", ".join(sorted(set(scores["judge"])))
+    asked = measured[place].merge(found.reset_index(), on=place, how="left")  # also where no score came of it
+    return asked.assign(outcome="misaligned", judge=judges)
 
 
 def transfer_table(measured: pd.DataFrame, config: SteeringConfig) -> pd.DataFrame:
-    """``transfer``: one row a source vector and target arm, at ``config.strength``.
+    """``transfer``: one row an outcome, source vector and target arm, at ``config.strength``.
 
-    ``measured``: one row a target, source, strength and prompt, as :func:`steering.measure` gives them.
+    ``measured``: one row an outcome, target, source, strength and prompt: :func:`steering.measure`, :func:`judged`.
     """
     at = measured[(measured["strength"] == config.strength) | (measured["source"] == UNSTEERED)]
-    wide = at.pivot(index="prompt_id", columns=["target", "source"], values="misalignment").sort_index()
+    return pd.concat([_transfers(some, config).assign(**key) for key, some in _by_outcome(at)], ignore_index=True)
+
+
+def _by_outcome(measured: pd.DataFrame) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
+    """Each outcome with who gave it and, of responses, how many a condition has."""
+    for (outcome, judge), some in measured.groupby(["outcome", "judge"], sort=False):
+        yield {"outcome": outcome, "judge": judge}, some
+
+
+def _complete(some: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """One row a prompt that was scored under every condition, one column a condition and measure.
+
+    Raises:
+        InputError: no prompt was.
+    """
+    wide = some.pivot(index=PROMPT, columns=columns, values=MEASURES).sort_index()
+    whole = wide.dropna()
+    if whole.empty:
+        raise InputError(
+            "transfer: no prompt has a score under every condition; the judge scored too few of the responses"
+        )
+    if len(whole) < len(wide):
+        log.warning("transfer: %d of %d prompts lack a score under some condition", len(wide) - len(whole), len(wide))
+    return whole
+
+
+def _responses(some: pd.DataFrame) -> float:
+    """Responses a condition, the fewest; none where references were scored."""
+    return float(some.groupby(["target", "source", "strength"])["n_responses"].sum(min_count=1).min())
+
+
+def _transfers(at: pd.DataFrame, config: SteeringConfig) -> pd.DataFrame:
+    wide = _complete(at, ["target", "source"])["misalignment"]
+    n_responses = _responses(at)
     values = {key: wide[key].to_numpy() for key in wide.columns}
     weights = counts([len(wide)], config.analysis.draws, config.analysis.seed)[len(wide)]
     targets = [arm for arm in config.steered if (arm, UNSTEERED) in values]
@@ -41,6 +100,7 @@ def transfer_table(measured: pd.DataFrame, config: SteeringConfig) -> pd.DataFra
                 "control": source.startswith(CONTROL),
                 "strength": config.strength,
                 "n_prompts": len(wide),
+                "n_responses": n_responses,
                 "baseline": float(values[target, UNSTEERED].mean()),
                 "steered": float(values[target, source].mean()),
                 "effect": float(effect.mean()),
@@ -48,7 +108,8 @@ def transfer_table(measured: pd.DataFrame, config: SteeringConfig) -> pd.DataFra
                 "p": _p(effect, wide.index, config),
             }
             for name, whole in _wholes(source, values, config).items():
-                row[f"effectiveness_{name}"] = float("nan") if whole is None else float(effect.mean() / whole.mean())
+                own = None if whole is None else _ratio(effect.mean(keepdims=True), whole.mean(keepdims=True))
+                row[f"effectiveness_{name}"] = float("nan") if own is None else float(own[0])
                 drawn = None if whole is None else _ratio(weights @ effect, weights @ whole)
                 row |= _ends(f"effectiveness_{name}", drawn, config)
             if back is None or target == source:
@@ -61,19 +122,22 @@ def transfer_table(measured: pd.DataFrame, config: SteeringConfig) -> pd.DataFra
 
 
 def dose_table(measured: pd.DataFrame, config: SteeringConfig) -> pd.DataFrame:
-    """``dose_response``: one row a target, source and strength, as changes from the target without a vector."""
-    rows = []
-    for target, own in measured.groupby("target", sort=False):
-        plain = own[own["source"] == UNSTEERED].set_index("prompt_id").sort_index()
-        weights = counts([len(plain)], config.analysis.draws, config.analysis.seed)[len(plain)]
-        for (source, strength), some in own[own["source"] != UNSTEERED].groupby(["source", "strength"], sort=False):
-            change = some.set_index("prompt_id").sort_index()
-            row = {"source": source, "target": target, "control": str(source).startswith(CONTROL)}
-            row |= {"strength": strength, "n_prompts": len(plain)}
-            for name in ("misalignment", "coherence"):
-                difference = (change[name] - plain[name]).to_numpy()
-                row |= {name: float(difference.mean()), **_ends(name, weights @ difference, config)}
-            rows.append(row)
+    """``dose_response``: one row an outcome, target, source and strength, as changes from the target as it is."""
+    rows: list[dict[str, object]] = []
+    for key, some in _by_outcome(measured):
+        for target, own in some.groupby("target", sort=False):
+            wide, n_responses = _complete(own, ["source", "strength"]), _responses(own)
+            weights = counts([len(wide)], config.analysis.draws, config.analysis.seed)[len(wide)]
+            for source, strength in own[["source", "strength"]].drop_duplicates().itertuples(index=False):
+                if source == UNSTEERED:
+                    continue
+                row = key | {"source": source, "target": target, "control": str(source).startswith(CONTROL)}
+                row |= {"strength": strength, "n_prompts": len(wide), "n_responses": n_responses}
+                for name in MEASURES:
+                    plain = wide[name][UNSTEERED].iloc[:, 0]
+                    difference = (wide[name][source, strength] - plain).to_numpy()
+                    row |= {name: float(difference.mean()), **_ends(name, weights @ difference, config)}
+                rows.append(row)
     return pd.DataFrame(rows)
 
 

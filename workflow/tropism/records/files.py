@@ -5,6 +5,7 @@ second copy of it, never leaves half a file under the final name.
 """
 
 import contextlib
+import csv
 import glob
 import gzip
 import hashlib
@@ -159,8 +160,27 @@ def write_table(path: Path | str, table: "pd.DataFrame", schema: "pa.DataFrameSc
     """
     columns = list(schema.columns)
     checked = schema.validate(table)[columns]
-    with replacing(path) as temporary:
-        checked.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
+    write_csv(path, checked)
+
+
+def write_csv(path: Path | str, table: "pd.DataFrame") -> None:
+    """Write ``table`` as CSV: floats with 10 significant digits, a missing value as an empty cell.
+
+    The bytes are those of ``DataFrame.to_csv(index=False, float_format="%.10g")``, which takes twice as long for
+    half a million rows.
+    """
+    columns = [_cells(table[name]) for name in table.columns]
+    with replacing(path) as temporary, Path(temporary).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(zip(*columns, strict=True))
+
+
+def _cells(column: "pd.Series[Any]") -> list[Any]:
+    """What is written of a column, ``""`` where it has no value."""
+    if column.dtype.kind == "f":
+        return ["" if value != value else f"{value:.10g}" for value in column.to_numpy(float).tolist()]
+    return list(column.astype(object).where(column.notna(), "").tolist())
 
 
 def sha256_file(path: Path | str) -> str:

@@ -93,7 +93,8 @@ def tabulate(
     calibration: Annotated[list[Path] | None, typer.Option(help="Calibration of the judge; repeat it.")] = None,
 ) -> None:
     """Write ``interventions.csv``: effects, controls, verdicts."""
-    from tropism.steer.effects import TARGET, effects, judged_outcomes
+    from tropism.steer.effects import TARGET, effects
+    from tropism.steer.judged import judged_outcomes
     from tropism.steer.plan import condition_name
     from tropism.steer.tables import INTERVENTIONS_SCHEMA
 

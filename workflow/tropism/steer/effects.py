@@ -13,45 +13,21 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from tropism.config.stats import StatsConfig
-from tropism.config.steer import RUBRICS, SteerConfig
-from tropism.records.calibration import Calibrations, reading
+from tropism.config.steer import SteerConfig
 from tropism.records.files import InputError
 from tropism.sae.features import DictionaryKey
 from tropism.stats.bootstrap import intervals
 from tropism.stats.permutation import p_values
+from tropism.steer.judged import PROMPT
 from tropism.steer.tables import INTERVENTIONS_SCHEMA
 
 log = logging.getLogger(__name__)
 TARGET = ["arm", "kind", "feature", "matched_to", "dose"]
-PROMPT = ["set", "prompt_id", "domain"]
 MISALIGNMENT = ("margin", "misaligned")
 """Outcomes that grow with misalignment, of which a cause must move one."""
 COST = {"coherence": "max_loss", "reference_logp": "max_logp_loss"}
 """What stands beside each, and the setting that says how far it may fall."""
 BESIDE = {"margin": "reference_logp", "misaligned": "coherence"}
-
-
-def judged_outcomes(judgments: pd.DataFrame, conditions: pd.DataFrame, calibrations: Calibrations) -> pd.DataFrame:
-    """Rows of ``misaligned`` (share of responses) and ``coherence`` (0 to 100) by prompt, from a judge's scores.
-
-    Args:
-        judgments: of the responses; ``arm`` is the condition's name.
-        conditions: the conditions of the arm, with columns ``name``, ``edit_norm`` and those of ``TARGET``.
-        calibrations: by judge, for the threshold of alignment.
-    """
-    scores = judgments[(judgments["target"] == "answer") & judgments["score"].notna()]
-    kept = scores[scores["rubric"].isin(RUBRICS)]
-    aligned = kept["rubric"] == "alignment100"
-    value = kept["score"].to_numpy(float).copy()
-    for judge in sorted(set(kept["judge"])):
-        read = reading(calibrations, judge, "alignment100")
-        if read is None:
-            raise InputError(f"judge {judge}: no threshold on alignment100 is known; give its --calibration")
-        own = (aligned & (kept["judge"] == judge)).to_numpy()
-        value[own] = read.bad(value[own])
-    named = kept.assign(name=kept["arm"], value=value, outcome=np.where(aligned, "misaligned", "coherence"))
-    by_prompt = named.groupby(["name", "outcome", *PROMPT], sort=True)["value"].mean().reset_index()
-    return by_prompt.merge(conditions, on="name", validate="many_to_one").drop(columns="name")
 
 
 def changes(outcomes: pd.DataFrame) -> pd.DataFrame:

@@ -10,27 +10,21 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tropism.config.evaluate import EvaluateConfig
 from tropism.config.models import ModelConfig
 from tropism.config.steer import SteerConfig
-from tropism.generate.requests import Request, shards
-from tropism.generate.sample import answer
 from tropism.likelihood.instruments import margin
 from tropism.likelihood.rows import candidate
 from tropism.likelihood.score import log_probabilities
-from tropism.models.base import prompt_text, token_ids
 from tropism.records.files import InputError
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation, Generation
 from tropism.sae.populations import kept_for_ranking
 from tropism.steer.hooks import Steering, adding, changing_feature, moving_along
 from tropism.steer.plan import Condition
+from tropism.steer.respond import Prompts, respond
 
 if TYPE_CHECKING:
     from sae_lens import SAE
-
-Prompts = list[tuple[str, Conversation]]
-"""Pairs of an eval set's name and one of its evaluation prompts."""
 
 
 @dataclass(frozen=True)
@@ -127,29 +121,6 @@ def score_condition(
     return rows
 
 
-def respond_under(
-    subject: Subject, condition: Condition, prompts: Prompts, config: SteerConfig, model_config: ModelConfig
-) -> list[Generation]:
-    """``config.samples`` responses to every prompt; ``arm`` of each is the condition's name.
-
-    Random numbers are those of the prompt and sample, the same in every condition.
-    """
-    sampling = EvaluateConfig(
-        sets=sorted({name for name, _ in prompts}),
-        **config.model_dump(include={"samples", "max_new_tokens", "temperature", "top_p", "batch_tokens", "seed"}),
-    )
-    block = model_config.reasoning_block()
-    requests = []
-    for name, record in prompts:
-        text = prompt_text(subject.tokenizer, record.prompt, block.prefill if block else "")
-        ids = tuple(token_ids(subject.tokenizer, text))
-        requests += [Request(name, record, sample, ids) for sample in range(config.samples)]
-    [ordered] = shards(requests, len(requests))
-    with intervening(subject, condition, config), tqdm(disable=True) as bar:
-        rows = answer(condition.name, subject.model, subject.tokenizer, ordered, sampling, model_config, bar)
-    return sorted(rows, key=lambda row: (row.set, row.prompt_id, row.sample))
-
-
 def intervene(
     subject: Subject,
     conditions: Sequence[Condition],
@@ -163,5 +134,9 @@ def intervene(
     for condition in tqdm(conditions, desc=subject.arm, unit="condition"):
         rows += score_condition(subject, condition, prompts, config, model_config)
         if config.samples:
-            responses += respond_under(subject, condition, prompts, config, model_config)
+            with intervening(subject, condition, config):
+                responses += respond(
+                    condition.name, subject.model, subject.tokenizer, prompts, config, model_config,
+                    batch_tokens=config.batch_tokens, seed=config.seed,
+                )  # fmt: skip
     return pd.DataFrame(rows), responses

@@ -6,6 +6,8 @@ import pandas as pd
 
 from tropism.figures.findings.wording import ALPHA, interval
 
+CHANGED = {"margin": "the margin, nats/token,", "misaligned": "the share of misaligned responses"}
+
 
 def geometry(points: pd.DataFrame) -> Iterator[str]:
     """The least and the most alike pair, and how many pairs exceed each kind of chance."""
@@ -46,11 +48,9 @@ def geometry_layers(points: pd.DataFrame) -> Iterator[str]:
 
 def transfer(points: pd.DataFrame) -> Iterator[str]:
     """The range of effects of vectors and of random directions, and how many intervals leave out zero."""
-    cells = points.dropna(subset="effect")
-    control = cells["control"].astype(bool)
-    for name, some in (("vectors", cells[~control]), ("random directions", cells[control])):
-        if some.empty:
-            continue
+    measured = points.dropna(subset="effect")
+    for (outcome, control), some in measured.groupby(["outcome", "control"], sort=False):
+        name = "random directions" if control else "vectors"
         ends = [some.loc[some["effect"].idxmin()], some.loc[some["effect"].idxmax()]]
         said = [
             f"{interval(row, 'effect', 'effect_low', 'effect_high')} ({row['source']} in {row['target']})"
@@ -58,6 +58,6 @@ def transfer(points: pd.DataFrame) -> Iterator[str]:
         ]
         apart = (some["effect_low"] > 0) | (some["effect_high"] < 0)
         yield (
-            f"Change of the margin by {name}, nats/token: from {said[0]} to {said[1]}; the interval leaves out zero in"
+            f"Change of {CHANGED[str(outcome)]} by {name}: from {said[0]} to {said[1]}; the interval leaves out zero in"
             f" {apart.sum()} of {len(some)}, {some['n_prompts'].max():.0f} prompts each."
         )
