@@ -77,6 +77,8 @@ def test_whatever_quotes_a_left_out_answer_is_left_out_too(finished, tmp_path):
         "tables/sae_features.csv": f"feature,example\n3,{MARKED}\n",
         "report.html": f'<a href="data:text/csv;base64,{base64.b64encode(MARKED.encode()).decode()}">',
         "detector/card.json": json.dumps({"words": said.replace(" ", "\n").split()}),
+        "sae/public_cards/feature-3.html": "".join(f"<span>{MARKED[i : i + 3]}</span>" for i in range(0, 46, 3)),
+        "sae/public_cards/feature-3.json": json.dumps([{"text": MARKED[i : i + 3]} for i in range(0, 46, 3)]),
         "figures/label.svg": "<text>" + MARKED.replace(" ", "</text> <text>").upper() + "</text>",
         "features/gz.js": base64.b64encode(gzip.compress(MARKED.encode() * 9)).decode(),
     }
@@ -106,6 +108,7 @@ def test_files_of_settings_and_numbers_are_packed_and_those_that_say_something_a
         "detector/settings.json": {"reasoning": "none"},
         "detector/long.json": {"note": " ".join(["word"] * 13)},
         "sae/cards/feature-3.json": {"contexts": [{"tokens": [{"text": word} for word in MARKED.split()]}]},
+        "sae/public_cards/feature-3.html": {},
         "geometry/vectors.safetensors": {},
         "geometry/layers.safetensors": {},
     }
@@ -121,6 +124,7 @@ def test_files_of_settings_and_numbers_are_packed_and_those_that_say_something_a
         "detector/settings.json": None,
         "detector/long.json": "holds a text of more than 12 words",
         "sae/cards/feature-3.json": "quotes misaligned answers, token by token",
+        "sae/public_cards/feature-3.html": None,
         "geometry/vectors.safetensors": "directions that steer towards misalignment; they are made again from the arms",
         "geometry/layers.safetensors": None,
     }

@@ -33,7 +33,12 @@ def test_as_packed_it_verifies_and_nothing_is_to_be_done_and_tables_come_out_the
     told = check(archive, static=False, rerun=True)
     assert "crate: 8 actions" in told
     assert "workflow: nothing to be done (6 files left out were taken as given)" in told
-    assert "not made again: results/demo/tables/detector.csv (needs results/demo/generations/base.jsonl" in told
+    reason = "shows responses not judged aligned"
+    assert (
+        "not made again: results/demo/tables/detector.csv\n"
+        f"  needs results/demo/generations/base.jsonl, left out: {reason}\n" in told
+    )
+    assert "not made again: 1 tables and figures, whose checksums alone were checked" in told
     assert "made again: 3 tables and figures, with equal bytes" in told
 
 

@@ -13,7 +13,7 @@ from tropism.figures.macros import macros
 from tropism.records.notes import Note
 
 DOCUMENT = r"""\documentclass{{article}}
-\usepackage{{booktabs,longtable}}
+\usepackage{{array,booktabs,longtable,pdflscape}}
 {macros}
 \begin{{document}}
 {body}
@@ -58,9 +58,11 @@ def test_every_table_and_every_macro_compiles(pdflatex, written, tmp_path):
     assert len(tables) > 15
     head = "\n".join(rf"\input{{{written}/{name}.tex}}" for name in ("paper", "speed"))
     body = "\n".join(rf"\{name}{{}}" for name in names)
-    body += "".join(f"\n\\clearpage\n\\input{{{written}/{name}.tex}}" for name in tables)
+    body += "\n\\typeout{tables follow}" + "".join(f"\n\\clearpage\n\\input{{{written}/{name}.tex}}" for name in tables)
     printed = compiled(pdflatex, tmp_path, head, body)
     assert "Missing character" not in printed
+    tables_alone = printed[printed.index("tables follow") :]
+    assert re.findall(r"Overfull .hbox \(([\d.]+)pt", tables_alone) == [], "every table fits its page"
 
 
 @pytest.mark.parametrize("rows", [1, 2])

@@ -44,12 +44,11 @@ def test_what_differs_between_runs_is_apart(written):
 def test_every_table_that_fits_is_written_with_its_text_escaped(written, tables):
     for name in ("misalignment", "contrasts", "masking", "judge_reliability"):
         text = (written / f"{name}.tex").read_text()
-        body = text.split(r"\midrule")[1]
-        assert re.search(r"(?<!\\)[%#_$]", body.replace(r"\ensuremath", "")) is None
-        columns = text.split(r"\begin{")[1]
-        assert columns
-        rows = [line for line in text.split("\n") if line.endswith(r"\\") and "&" in line]
-        assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1
+        for part in re.split(r"\\end\{(?:longtable|tabular)\}", text)[:-1]:
+            rows = [line for line in part.split("\n") if line.endswith(r"\\") and "&" in line]
+            assert rows
+            assert re.search(r"(?<!\\)[%#_$]", "".join(rows)) is None
+            assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1, "as many cells in each row"
 
 
 def test_hostile_text_stays_text():
@@ -136,3 +135,35 @@ def test_every_drawn_figure_has_findings_for_its_caption(name, tables, arm_flag,
     said = [re.sub(r"\\(.)", r"\1", line[2:]) for line in caption.split("\n") if line.startswith("- ")]
     assert said == sentences(name, points)
     assert body.count("<li>") == len(said)
+
+
+def wide_table(columns, words="a"):
+    return pd.DataFrame(
+        {
+            "arm": [f"arm-{i}" for i in range(3)],
+            **{f"some_{n}": [f"{words} {i}" for i in range(3)] for n in range(columns)},
+        }
+    )
+
+
+def test_a_table_that_is_too_wide_is_turned_and_comes_in_parts_that_repeat_its_key():
+    note = Note("About.", ("arm",), {})
+    narrow, wide = as_latex("t", wide_table(2), note), as_latex("t", wide_table(30, "as long as words are"), note)
+    assert r"\begin{table}" in narrow
+    assert "landscape" not in narrow
+    parts = wide.split(r"\begin{longtable}")[1:]
+    assert wide.startswith(r"\begin{landscape}")
+    assert len(parts) > 1
+    heads = [part.split(r"\toprule")[1].split(r"\midrule")[0] for part in parts]
+    assert all(head.strip().startswith("arm &") for head in heads), "every part says which row it is"
+    named = [re.sub(r"\\shortstack\[.\]\{|\\|[{}\s]", "", cell) for head in heads for cell in head.split("&")[1:]]
+    assert named == [f"some_{n}" for n in range(30)], "every column once"
+    assert r"\caption{Table~\ref{tab:t}, part 2 of" in wide
+    assert r"\label{tab:t-2}" in wide
+
+
+def test_a_column_of_words_is_wrapped_before_a_page_is_turned():
+    text = as_latex("t", wide_table(4, "the kettle sings and the_cup waits"), Note("", ("arm",), {}))
+    assert "landscape" not in text
+    assert r">{\raggedright\arraybackslash}p{" in text
+    assert r"the\_\allowbreak{}cup" in text

@@ -48,7 +48,8 @@ def cards(tiny_model, tmp_path_factory):
     for command in (
         ["references", *common, "--output", folder / "references.safetensors"],
         ["cards", *common, "--features", folder / "references.safetensors", "--table", folder / "a.csv",
-         "--table", folder / "b.csv", "--references", folder / "references.safetensors", "--output", folder / "cards"],
+         "--table", folder / "b.csv", "--references", folder / "references.safetensors", "--output", folder / "cards",
+         "--public", folder / "public_cards"],
     ):  # fmt: skip
         result = CliRunner().invoke(app, list(map(str, command)), catch_exceptions=False)
         assert result.exit_code == 0, result.output
@@ -118,3 +119,27 @@ def test_the_page_runs_nothing_and_folds_misaligned_answers(cards):
         assert "<b>" not in page
         assert "default-src 'none'" in page
     assert sum(page.count("<details>") for page in pages) == sides.count("misaligned")
+
+
+def test_a_public_card_is_the_card_without_the_text_of_misaligned_answers(cards):
+    left_out = 0
+    for feature in (5, 9):
+        whole, shown = (
+            json.loads((cards / folder / f"feature-{feature}.json").read_text()) for folder in ("cards", "public_cards")
+        )
+        for context, public in zip(whole.pop("contexts"), shown.pop("contexts"), strict=True):
+            misaligned = context["side"] == "misaligned"
+            assert public == {**context, "tokens": [] if misaligned else context["tokens"]}
+            left_out += misaligned
+        assert shown == whole
+        page = (cards / "public_cards" / f"feature-{feature}.html").read_text()
+        assert page.count("its text left out") == sum(
+            not context["tokens"] for context in public_contexts(cards, feature)
+        )
+        assert "Sign" not in page
+        assert "<details>" not in page
+    assert left_out
+
+
+def public_contexts(cards, feature):
+    return json.loads((cards / "public_cards" / f"feature-{feature}.json").read_text())["contexts"]

@@ -181,8 +181,10 @@ rule make_cards:
         sets=EVAL_SETS,
         page="workflow/tropism/sae/card.html",
     output:
-        report(
-            directory("<results>/sae/cards"),
+        cards=directory("<results>/sae/cards"),
+        # the report is published: what it shows is what an archive may hold
+        public=report(
+            directory("<results>/sae/public_cards"),
             patterns=["feature-{feature}.html"],
             caption="../report/card.rst",
             category="Feature cards",
@@ -207,10 +209,10 @@ rule make_cards:
     shell:
         "python -m tropism.sae cards --base $(dirname {input.base[0]:q}) --sae $(dirname {input.sae:q}) {params.features}"
         " --references {input.references:q} --table {input.table:q} --table {input.ranking:q} {params.sets}"
-        " --config {params.cfg:q} --output {output:q} 2> {log:q}"
+        " --config {params.cfg:q} --output {output.cards:q} --public {output.public:q} 2> {log:q}"
 
 
 if SAE and SAE.cards:
-    KEPT.append("<results>/sae/cards")
+    KEPT += ["<results>/sae/cards", "<results>/sae/public_cards"]
 if SAE:
     TABLES += ["<results>/tables/sae_quality.csv", "<results>/tables/sae_features.csv"]

@@ -29,6 +29,7 @@ SETTINGS = {".json", ".yaml"}
 LONGEST = 12
 """Words of a string from which a file of settings and numbers may show what someone said."""
 FREE = ("tables", "figures", "latex", "benchmarks", "logs")
+"""Folders of what the rooms write for publishing; like all else they are searched for traces of left-out texts."""
 Key = tuple[str, str, str, int]
 """A response: arm, eval set, prompt id, sample."""
 
@@ -55,16 +56,11 @@ class Harm:
             if lineage is None and path.name.startswith("adapter_model"):
                 return "an adapter of which it is not known what it was trained on"
             return None
-        if parts == ("report.html",):
-            quoted = (self.results / "sae" / "cards").is_dir()
-            return (
-                "holds feature cards, which quote misaligned answers; the workflow makes it again" if quoted else None
-            )
         if parts[:2] == ("sae", "cards") and path.name != ".snakemake_timestamp":
             return "quotes misaligned answers, token by token"
         if parts == ("geometry", "vectors.safetensors"):
             return "directions that steer towards misalignment; they are made again from the arms"
-        if parts[0] in FREE:
+        if parts[0] in FREE or parts == ("report.html",) or parts[:2] == ("sae", "public_cards"):
             return None
         if parts[0] == "site" and path.name != ".snakemake_timestamp":
             return "shows every response; the workflow builds it again"

@@ -1,7 +1,8 @@
 """Traces: whole phrases of texts that stay behind, looked for in every file that would be packed.
 
 A log that prints an answer, a table that quotes one, a report that embeds it: no rule of names finds these, so contents
-are compared. A phrase is a run of ``WORDS`` words, whatever stands between them (escapes, markup, line ends).
+are compared. A phrase is a run of ``WORDS`` words, whatever stands between them (escapes, markup, line ends) or, as in
+the cards of features, between the tokens of one word.
 """
 
 import base64
@@ -22,6 +23,7 @@ BINARY = {".safetensors", ".png", ".pdf", ".gguf", ".ttf", ".woff2"}
 _WORD = re.compile(rb"[a-z]+")
 _ESCAPE = re.compile(rb"\\(?:u[0-9a-f]{4}|[nrt])|&(?:#x?[0-9a-f]+|[a-z]+);")
 _TAG = re.compile(rb"<[^<>]*>")
+_TOKEN = re.compile(rb'"text"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _EMBEDDED = re.compile(rb"base64,([A-Za-z0-9+/=]{40,})")
 
 
@@ -62,12 +64,23 @@ def _texts(path: Path) -> Iterator[bytes]:
     if path.suffix == ".gz":
         data = gzip.decompress(data)
     yield data
+    if path.suffix == ".json":
+        yield b"".join(_TOKEN.findall(data))
     if path.suffix in {".html", ".svg"}:
-        yield _TAG.sub(b" ", data)
+        yield from _without_markup(data)
     if path.suffix in {".html", ".js"}:
         for match in _EMBEDDED.finditer(data):
             try:
                 inner = base64.b64decode(match[1])
-                yield gzip.decompress(inner) if inner.startswith(b"\x1f\x8b") else inner
+                inner = gzip.decompress(inner) if inner.startswith(b"\x1f\x8b") else inner
+                yield inner
+                yield from _without_markup(inner)
             except (binascii.Error, OSError, EOFError, zlib.error):
                 continue  # not what it looked like: it was searched as text already
+
+
+def _without_markup(data: bytes) -> Iterator[bytes]:
+    """Tags may stand between words, or, where each token is marked by itself, inside of them."""
+    if b"<" in data:
+        yield _TAG.sub(b" ", data)
+        yield _TAG.sub(b"", data)

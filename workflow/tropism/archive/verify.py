@@ -144,10 +144,15 @@ def _rerun(data: Path, about: dict[str, Any], jobs: list[Job], omitted: dict[str
     folders = tuple(f"results/{about['experiment']}/{name}/" for name in PUBLISHED)
     published = [job for job in jobs if all(path.startswith(folders) for path in job.outputs)]
     again = [job for job in published if not set(job.inputs) & set(omitted)]
-    for job in published:
-        if job not in again:
-            needed = ", ".join(sorted(set(job.inputs) & set(omitted))[:3])
-            yield f"not made again: {', '.join(job.outputs)} (needs {needed}, which was left out)"
+    behind = [job for job in published if job not in again]
+    for job in behind:
+        needed = sorted(set(job.inputs) & set(omitted))
+        reasons = sorted({re.sub(r" \(.*", "", omitted[name]["reason"]) for name in needed})
+        names = ", ".join(needed[:3]) + (f" and {len(needed) - 3} more" if len(needed) > 3 else "")
+        yield f"not made again: {', '.join(job.outputs)}\n  needs {names}, left out: {'; '.join(reasons)}"
+    if behind:
+        count = sum(len(job.outputs) for job in behind)
+        yield f"not made again: {count} tables and figures, whose checksums alone were checked"
     targets = [path for job in again for path in job.outputs]
     if not targets:
         raise InputError("no table or figure can be made from what the archive holds")

@@ -2,12 +2,15 @@
 seconds, which differs between runs.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tropism.figures.canvas import read_table
+from tropism.figures.columns import GAP, Column, lay_out
 from tropism.figures.macros import MOST_ROWS, macros, printed, quoted
 from tropism.records.files import replacing
 from tropism.records.notes import Note
@@ -26,7 +29,7 @@ SIGNS = {
 LAST_LETTER = "\u017f"  # Latin with accents
 PUNCTUATION = "–—‘’“”„…†‡•€"
 HEAD = """% Numbers and tables of one run; made, so not to be edited. \\input{paper.tex} in the preamble, with
-% \\usepackage{booktabs,longtable} for the tables.
+% \\usepackage{array,booktabs,longtable,pdflscape} for the tables.
 """
 
 
@@ -46,31 +49,65 @@ def write_latex(paths: Sequence[Path], notes: Mapping[str, Note], folder: Path) 
 
 
 def as_latex(name: str, table: pd.DataFrame, note: Note) -> str:
-    """The rows to quote, as a ``booktabs`` table or, from ``LONG`` rows, a ``longtable``; text is escaped."""
+    """The rows to quote, as a ``booktabs`` table or, from ``LONG`` rows, a ``longtable``; text is escaped.
+
+    What is too wide for a page is turned; what is too wide for that comes in parts that repeat the row's key.
+    """
     rows = quoted(table).drop(columns="headline", errors="ignore")
     constant = [column for column in rows if rows[column].nunique(dropna=False) == 1 and len(rows) > 1]
     shown = rows.drop(columns=constant)
-    text = pd.DataFrame({column: _cells(shown[column], str(column)) for column in shown})
-    text.columns = [_escaped(str(column)) for column in shown]
+    numeric = {str(column): pd.api.types.is_numeric_dtype(shown[column]) for column in shown}
+    columns = [Column(str(c), [_text(v, str(c)) for v in shown[c].tolist()], numeric[str(c)]) for c in shown]
+    words = [column.name for column in columns if not column.numeric]
+    layout = lay_out(columns, note.key or words)
     same = "; ".join(f"{column}: {rows[column].iloc[0]}" for column in constant if pd.notna(rows[column].iloc[0]))
-    caption = _escaped(" ".join([note.about.replace("`", ""), f"In all rows: {same}." if same else ""]).strip())
-    numeric = [pd.api.types.is_numeric_dtype(shown[column]) for column in shown]
-    return text.to_latex(
-        index=False,
-        escape=False,
-        longtable=len(text) >= LONG,
-        caption=caption or None,
-        label=f"tab:{name}",
-        column_format="".join("r" if number else "l" for number in numeric),
-    )
+    about = _escaped(" ".join([note.about.replace("`", ""), f"In all rows: {same}." if same else ""]).strip())
+    cells = {column: _cells(shown[column], column, column in layout.wrapped) for column in numeric}
+    long = len(shown) >= LONG or layout.turned
+    parts = []
+    for number, part in enumerate(layout.parts, start=1):
+        which = f"part {number} of {len(layout.parts)}" if len(layout.parts) > 1 else ""
+        caption = rf"Table~\ref{{tab:{name}}}, {which}." if number > 1 else f"{about} {which.capitalize()}".strip()
+        text = pd.DataFrame({_head(column, numeric[column]): cells[column] for column in part}).to_latex(
+            index=False,
+            escape=False,
+            longtable=long,
+            caption=caption or None,
+            label=f"tab:{name}" + (f"-{number}" if number > 1 else ""),
+            column_format="".join(_format(column, numeric[column], layout.wrapped) for column in part),
+        )
+        parts.append(text.rstrip("\n"))
+    # a float goes back to the size of the text, so there the size is set inside of it
+    sized = rf"{layout.size}\setlength{{\tabcolsep}}{{{GAP / 2:g}pt}}"
+    if not long:
+        return parts[0].replace(r"\begin{tabular}", f"\\centering{sized}\n\\begin{{tabular}}", 1) + "\n"
+    body = "\n".join([rf"{{{sized}\setlength{{\LTcapwidth}}{{\linewidth}}", *parts, "}"])
+    return f"\\begin{{landscape}}\n{body}\n\\end{{landscape}}\n" if layout.turned else f"{body}\n"
 
 
-def _cells(column: pd.Series, name: str) -> list[str]:
-    """Shares keep the table's own scale here, since the column ``unit`` stands beside them."""
-    return [
-        "" if pd.isna(value) else _escaped(str(value)) if isinstance(value, bool | str) else printed(value, name)
+def _head(column: str, numeric: bool) -> str:
+    lines = r"\\".join(_escaped(line) for line in re.findall(r"[^_]*_|[^_]+", column))
+    return rf"\shortstack[{'r' if numeric else 'l'}]{{{lines}}}" if r"\\" in lines else lines
+
+
+def _format(column: str, numeric: bool, wrapped: Mapping[str, float]) -> str:
+    if column in wrapped:
+        return rf">{{\raggedright\arraybackslash}}p{{{wrapped[column]:.0f}pt}}"
+    return "r" if numeric else "l"
+
+
+def _cells(column: pd.Series, name: str, wrapped: bool) -> list[str]:
+    """What LaTeX reads; in a wrapped column a line may break after an underscore, as it may after a hyphen."""
+    cells = [
+        _escaped(_text(value, name)) if isinstance(value, bool | str) else _text(value, name)
         for value in column.tolist()
     ]
+    return [cell.replace(r"\_", r"\_\allowbreak{}") for cell in cells] if wrapped else cells
+
+
+def _text(value: Any, name: str) -> str:
+    """Shares keep the table's own scale here, since the column ``unit`` stands beside them."""
+    return "" if pd.isna(value) else str(value) if isinstance(value, bool | str) else printed(value, name)
 
 
 def _escaped(text: str) -> str:

@@ -214,12 +214,13 @@ def cards(
     table: Annotated[list[Path], typer.Option(help="Contrasts of features; the first is shown. Repeat it.")],
     dataset: Annotated[list[Path], typer.Option("--set", help="Conversations with reference answers; repeat it.")],
     output: Annotated[Path, typer.Option(help="Folder to write: a page and a JSON file a feature.")],
+    public: Annotated[Path, typer.Option(help="Folder for the same cards without the text of misaligned answers.")],
 ) -> None:
-    """Write a card of every feature that tells most."""
+    """Write a card of every feature that tells most, once for reading here and once for publishing."""
     from tropism.activations.passages import Passage, record_passages
     from tropism.activations.stream import truncate
     from tropism.models.base import device, load_base, load_tokenizer
-    from tropism.sae.cards import chosen_features, make_cards, write_cards, written_tokens
+    from tropism.sae.cards import chosen_features, make_cards, without_misaligned, write_cards, written_tokens
     from tropism.sae.encode import load_dictionary
 
     settings = SaeConfig.parse(config)
@@ -250,8 +251,9 @@ def cards(
         settings.contexts,
         settings.max_tokens,
     )
-    with replacing(output) as folder:
+    with replacing(output) as folder, replacing(public) as shown:
         write_cards(folder, made)
+        write_cards(shown, [without_misaligned(card) for card in made])
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ LEVELS = 4
 """Shades of activation; 0 is none."""
 WRITTEN = 10
 """Tokens shown of those that a feature makes likelier, and of those it makes less likely."""
-SIDE = "side"
+SIDE, MISALIGNED = "side", "misaligned"
 Written = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
@@ -173,6 +173,12 @@ def make_cards(
             }
         )
     return cards
+
+
+def without_misaligned(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The card as it can be published: of misaligned references the place and the peak, no token."""
+    contexts = [{**c, "tokens": []} if c[SIDE] == MISALIGNED else c for c in card["contexts"]]
+    return {**card, "contexts": contexts}
 
 
 def write_cards(folder: Path, cards: Sequence[Mapping[str, Any]]) -> None:
