@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
-from tropism.dynamics.priors import length_features, predict, random_features, word_features
+from tropism.dynamics.priors import HeldOut, length_features, predict, random_features, word_features
 from tropism.records.files import InputError
 
 IDS = [f"p{i}" for i in range(80)]
@@ -44,6 +46,18 @@ def test_the_mean_alone_has_r2_zero_and_no_rank():
         1 - ((found.outcome - found.predicted) ** 2).sum() / ((found.outcome - found.mean) ** 2).sum()
     )
     assert np.isnan(rank) or abs(rank) < 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 3)), min_size=2, max_size=12))
+def test_a_resample_scores_as_the_prompts_it_holds_would(prompts):
+    """Scores by weights are those of the prompts written out as often as they were drawn, ties included."""
+    outcome, predicted, times = (np.array(column, dtype=float) for column in zip(*prompts, strict=True))
+    assume(times.sum() > 0)
+    mean = np.full(len(outcome), 1.3)
+    held = HeldOut(outcome, predicted, mean, np.array([str(i) for i in range(len(outcome))]))
+    rows = np.repeat(np.arange(len(outcome)), times.astype(int))
+    (r2,), (rank,) = held.resampled(times[None])
+    assert [r2, rank] == pytest.approx(held.scores(rows), nan_ok=True)
 
 
 def test_rewordings_of_a_prompt_are_not_learned_from():
