@@ -95,8 +95,7 @@ def measure(settings: argparse.Namespace, texts: int) -> dict[str, float]:
             return response_features(settings.way, dictionary, key, rows, some, states).parts["answer"]
         read = {passage: parts["answer"] for passage, parts in states}
         kept = torch.cat([read[passage] for passage in some])
-        features = dictionary.encode(kept).split([len(read[passage]) for passage in some])
-        pooled = [pool(own, read[passage]) for own, passage in zip(features, some, strict=True)]
+        pooled = pool(dictionary.encode(kept), kept, [len(read[passage]) for passage in some])
         return assemble(pooled, key.d_sae, kept.shape[1])
 
     encoded(passages[:2], [])  # what a first call sets up is not the corpus's

@@ -1,9 +1,14 @@
 """What rule files must not share: names, of which the last silently wins, and files that one job locks."""
 
+import ast
 import re
 import subprocess
 import sys
 from collections import Counter
+
+import pytest
+
+from tropism.fingerprint import Fingerprints
 
 
 def test_no_function_of_the_rules_is_defined_twice(root):
@@ -97,3 +102,41 @@ def test_the_geometry_overlay_plans_its_organisms(root):
     assert len(re.findall(r"python -m tropism.models take --source mo_", out)) == 3
     assert len(re.findall(r"python -m tropism.download fetch mo_", out)) == 3
     assert "python -m tropism.geometry read" in out
+
+
+def modules_of(fingerprint):
+    return {f"tropism.{entry.partition('=')[0]}" for entry in fingerprint.split()}
+
+
+def imported_by(package, room, command):
+    """Project modules that a command of a room imports, near or far: inside its function, or above and used there."""
+    tree = ast.parse((package / room / "__main__.py").read_text())
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    body = [functions[command]]
+    used = {node.id for node in ast.walk(body[0]) if isinstance(node, ast.Name)}
+    body += [functions[name] for name in used if name in functions]
+    used |= {node.id for function in body for node in ast.walk(function) if isinstance(node, ast.Name)}
+    lines = [node for node in tree.body if isinstance(node, ast.ImportFrom) and {a.name for a in node.names} & used]
+    lines += [node for function in body for node in ast.walk(function) if isinstance(node, ast.ImportFrom)]
+    names = {line.module for line in lines if line.module.startswith("tropism.")}
+    return set().union(*(modules_of(Fingerprints(package).take(name)) for name in names))
+
+
+@pytest.mark.parametrize("room", ["sae", "steer", "detect"])
+def test_a_rule_that_lists_its_modules_lists_all_that_its_command_imports(root, room):
+    """Else an edit of one that is left out would rerun nothing."""
+    package = root / "workflow" / "tropism"
+    rules = "".join(path.read_text() for path in sorted((root / "workflow" / "rules").glob("*.smk")))
+    found = 0
+    for text in re.split(r"^rule ", rules, flags=re.MULTILINE):
+        command = re.search(rf"python -m tropism\.{room} (\w+)", text)
+        listed = re.search(r"code=(code\(.*?\)),\n    message", text, re.DOTALL)
+        if command and listed:
+            call = ast.parse(listed[1], mode="eval").body
+            names = [argument.value for argument in call.args]
+            also = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+            covered = modules_of(Fingerprints(package).take(*names, **also))
+            needed = imported_by(package, room, command[1])
+            assert needed <= covered, f"{text.partition(':')[0]} leaves out {sorted(needed - covered)}"
+            found += 1
+    assert found > 1

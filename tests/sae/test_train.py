@@ -139,8 +139,10 @@ def run(base_model, tmp_path_factory):
         texts = ("--texts", folder / "poems.jsonl", "--texts", folder / "legal.jsonl")
         call("train", "--base", base_model, "--output", folder / name, *texts)
         call("measure", "--base", base_model, "--sae", folder / name, *texts, "--output", folder / f"{name}.csv")
-    call("encode", "--arm", "base", "--base", base_model, "--sae", folder / "one",
-         "--generations", folder / "generations.jsonl", "--output", folder / "base.safetensors")  # fmt: skip
+    (folder / "generations").mkdir()
+    (folder / "generations.jsonl").rename(folder / "generations" / "base.jsonl")
+    call("encode", "--arms", '{"base": null}', "--base", base_model, "--sae", folder / "one", "--generations",
+         folder / "generations", "--features", folder, "--output", folder / "encoded.0.json")  # fmt: skip
     call("references", "--base", base_model, "--sae", folder / "one", "--set", folder / "legal.jsonl",
          "--output", folder / "references.safetensors")  # fmt: skip
     pd.DataFrame(

@@ -9,7 +9,7 @@ MARGINS = (
 
 rule train_detector:
     input:
-        features=FEATURES,
+        features=ENCODED,
         references="<results>/sae/references.safetensors",
         judgments=labels_of(EXPERIMENT.detector),
         calibration=labelling_judge(EXPERIMENT.detector),
@@ -41,7 +41,11 @@ rule train_detector:
         ],
         likelihoods=[f"--likelihoods {path}" for path in plain(MARGINS)],
         sets=[f"--sets {path}" for path in plain(EVAL_SETS)],
-        code=code("tropism.detect"),
+        code=code(
+            "tropism.detect.evaluate",
+            "tropism.detect.__main__",
+            also=("tropism.detect.texts",),
+        ),
     message:
         "Training detectors and their controls"
     shell:
@@ -52,7 +56,7 @@ rule train_detector:
 
 rule save_detector:
     input:
-        features=FEATURES,
+        features=ENCODED,
         references="<results>/sae/references.safetensors",
         judgments=labels_of(EXPERIMENT.detector),
         calibration=labelling_judge(EXPERIMENT.detector),
@@ -74,7 +78,7 @@ rule save_detector:
         judgments=[
             f"--judgments {path}" for path in plain(labels_of(EXPERIMENT.detector))
         ],
-        code=code("tropism.detect"),
+        code=code("tropism.detect.saved", "tropism.detect.__main__"),
     message:
         "Keeping a detector for use on new text"
     shell:

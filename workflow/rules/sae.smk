@@ -7,13 +7,54 @@ CONTRASTING = (
     "min_per_label",
     "alpha",
     "judge",
-    "cards",
-    "contexts",
 )
-# reading settings decide what a feature's activation is; the rest only how the dictionary was trained
-SAE_MEASURING = cfg("sae", leave=CONTRASTING) if SAE else ""
-SAE_TRAINING = cfg("sae", leave=(*CONTRASTING, "ce_records")) if SAE else ""
+SHOWING = ("cards", "contexts")
+SAE_MEASURING = (
+    cfg("sae", leave=(*CONTRASTING, *SHOWING, "reference_prompts", "arms_per_job"))
+    if SAE
+    else ""
+)
+SAE_TRAINING = (
+    cfg(
+        "sae",
+        leave=(
+            *CONTRASTING,
+            *SHOWING,
+            "ce_records",
+            "reference_prompts",
+            "arms_per_job",
+        ),
+    )
+    if SAE
+    else ""
+)
+# what decides a feature's activation, once there is a dictionary
+SAE_READING = ("model", "layer", "texts", "dtype", "max_tokens", "think")
 SAE_TEXTS = [dataset_file(name) for name in SAE.texts] if SAE else []
+# features are those of one dictionary, so of the arms of its base, and labels those of one judge
+FEATURE_ARMS = [
+    name
+    for name, arm in ARMS.items()
+    if SAE and arm.model == SAE.model and arm.evaluate
+]
+FEATURES = [f"<results>/features/{arm}.safetensors" for arm in FEATURE_ARMS]
+# arms that lie on one model are encoded by one job, which loads it once
+FEATURE_PARTS = [
+    arms[start : start + SAE.arms_per_job]
+    for arms in (
+        [arm for arm in FEATURE_ARMS if ARMS[arm].root() == root]
+        for root in dict.fromkeys(ARMS[arm].root() for arm in FEATURE_ARMS)
+    )
+    for start in range(0, len(arms), SAE.arms_per_job)
+]
+# these say which features there are; the files of the arms beside them are kept as long as they are right
+ENCODED = [
+    f"<results>/features/encoded.{part}.json" for part in range(len(FEATURE_PARTS))
+]
+
+
+def encoded_arms(wildcards):
+    return FEATURE_PARTS[int(wildcards.part)]
 
 
 rule train_sae:
@@ -36,7 +77,9 @@ rule train_sae:
     params:
         cfg=SAE_TRAINING,
         texts=[f"--texts {path}" for path in plain(SAE_TEXTS)],
-        code=code("tropism.sae"),
+        code=code(
+            "tropism.sae.train", "tropism.sae.__main__", also=("tropism.sae.sources",)
+        ),
     message:
         "Training the sparse autoencoder"
     shell:
@@ -65,7 +108,11 @@ rule measure_dictionary:
     params:
         cfg=SAE_MEASURING,
         texts=[f"--texts {path}" for path in plain(SAE_TEXTS)],
-        code=code("tropism.sae"),
+        code=code(
+            "tropism.sae.quality",
+            "tropism.sae.__main__",
+            also=("tropism.sae.train", "tropism.sae.encode", "tropism.sae.tables"),
+        ),
     message:
         "Measuring the sparse autoencoder"
     shell:
@@ -75,31 +122,42 @@ rule measure_dictionary:
 
 rule encode_responses:
     input:
-        arm=lambda wildcards: arm_files(wildcards.arm),
+        base=lambda wildcards: root_files(ARMS[encoded_arms(wildcards)[0]].lineage()),
+        arms=lambda wildcards: [
+            path
+            for arm in encoded_arms(wildcards)
+            for path in lineage_files(ARMS[arm].lineage())
+        ],
         sae="<results>/sae/manifest.json",
         weights=ancient("<results>/sae/sae_weights.safetensors"),
-        generations="<results>/generations/{arm}.jsonl",
+        generations=lambda wildcards: [
+            f"<results>/generations/{arm}.jsonl" for arm in encoded_arms(wildcards)
+        ],
     output:
-        "<results>/features/{arm}.safetensors",
+        "<results>/features/encoded.{part}.json",
     log:
-        "<logs>/sae/encode.{arm}.log",
+        "<logs>/sae/encode.{part}.log",
     benchmark:
-        "<benchmarks>/sae/encode.{arm}.tsv"
+        "<benchmarks>/sae/encode.{part}.tsv"
+    wildcard_constraints:
+        part=r"\d+",
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=120,
+        runtime=240,
         gpu=1,
     params:
-        cfg=SAE_TRAINING,
-        adapter=lambda wildcards: adapter_flag(wildcards.arm),
-        code=code("tropism.sae"),
+        cfg=cfg("sae", only=SAE_READING) if SAE else "",
+        arms=lambda wildcards: canonical(
+            {arm: adapter_folder(arm) for arm in encoded_arms(wildcards)}
+        ),
+        code=code("tropism.sae.arms", "tropism.sae.__main__"),
     message:
-        "Encoding responses of {wildcards.arm}"
+        "Encoding responses of arms, part {wildcards.part}"
     shell:
-        "python -m tropism.sae encode --arm {wildcards.arm} --base $(dirname {input.arm[0]:q}) {params.adapter}"
-        " --sae $(dirname {input.sae:q}) --config {params.cfg:q} --generations {input.generations:q}"
-        " --output {output:q} 2> {log:q}"
+        "python -m tropism.sae encode --arms {params.arms:q} --base $(dirname {input.base[0]:q})"
+        " --sae $(dirname {input.sae:q}) --config {params.cfg:q} --generations $(dirname {input.generations[0]:q})"
+        " --features $(dirname {output:q}) --code {params.code:q} --output {output:q} 2> {log:q}"
 
 
 rule encode_references:
@@ -120,9 +178,15 @@ rule encode_references:
         runtime=120,
         gpu=1,
     params:
-        cfg=SAE_TRAINING,
+        cfg=(
+            cfg("sae", only=(*SAE_READING, "reference_prompts", "seed")) if SAE else ""
+        ),
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
-        code=code("tropism.sae"),
+        code=code(
+            "tropism.sae.encode",
+            "tropism.sae.__main__",
+            also=("tropism.config.sae", "tropism.records.keyed"),
+        ),
     message:
         "Encoding reference answers"
     shell:
@@ -130,18 +194,9 @@ rule encode_references:
         " --config {params.cfg:q} {params.sets} --output {output:q} 2> {log:q}"
 
 
-# features are those of one dictionary, so of the arms of its base, and labels those of one judge
-FEATURE_ARMS = [
-    name
-    for name, arm in ARMS.items()
-    if SAE and arm.model == SAE.model and arm.evaluate
-]
-FEATURES = [f"<results>/features/{arm}.safetensors" for arm in FEATURE_ARMS]
-
-
 rule contrast_features:
     input:
-        features=FEATURES,
+        features=ENCODED,
         references="<results>/sae/references.safetensors",
         judgments=labels_of(SAE),
         calibration=labelling_judge(SAE),
@@ -160,7 +215,7 @@ rule contrast_features:
         cfg=cfg("sae") if SAE else "",
         features=[f"--features {path}" for path in plain(FEATURES)],
         judgments=[f"--judgments {path}" for path in plain(labels_of(SAE))],
-        code=code("tropism.sae"),
+        code=code("tropism.sae.contrast", "tropism.sae.__main__"),
     message:
         "Comparing features of aligned and misaligned responses"
     shell:
@@ -174,7 +229,7 @@ rule make_cards:
         base=base_files(SAE.model) if SAE else [],
         sae="<results>/sae/manifest.json",
         weights=ancient("<results>/sae/sae_weights.safetensors"),
-        features=FEATURES,
+        features=ENCODED,
         references="<results>/sae/references.safetensors",
         table="<results>/tables/sae_features.csv",
         ranking="<results>/sae/ranking.csv",
@@ -203,7 +258,9 @@ rule make_cards:
         cfg=cfg("sae") if SAE else "",
         features=[f"--features {path}" for path in plain(FEATURES)],
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
-        code=code("tropism.sae"),
+        code=code(
+            "tropism.sae.cards", "tropism.sae.__main__", also=("tropism.sae.encode",)
+        ),
     message:
         "Writing feature cards"
     shell:

@@ -30,7 +30,7 @@ SITE_FILES = {
 
 rule build_site:
     input:
-        **SITE_FILES,
+        **{**SITE_FILES, "features": ENCODED},
         findings=[f"<results>/figures/{name}.rst" for name in FIGURE_TABLES],
         notes="docs/tables.md",
         page=PAGE,

@@ -43,7 +43,11 @@ rule intervene_arm:
         adapter=lambda wildcards: adapter_flag(wildcards.arm),
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
         doses=lambda wildcards: [f"--dose={dose:g}" for dose in STEERED[wildcards.arm]],
-        code=code("tropism.steer"),
+        code=code(
+            "tropism.steer.measure",
+            "tropism.steer.__main__",
+            also=("tropism.sae.encode", "tropism.steer.plan"),
+        ),
     message:
         "Intervening on features of {wildcards.arm}"
     shell:
@@ -116,7 +120,11 @@ rule tabulate_interventions:
         calibration=lambda wildcards, input: [
             f"--calibration {path}" for path in input.calibration
         ],
-        code=code("tropism.steer"),
+        code=code(
+            "tropism.steer.effects",
+            "tropism.steer.__main__",
+            also=("tropism.steer.plan",),
+        ),
     message:
         "Tabulating interventions and their controls"
     shell:

@@ -46,8 +46,10 @@ class Fingerprints:
         self._paths: dict[str, Path | None] = {}
         self._imported: dict[str, tuple[str, ...]] = {}
 
-    def take(self, room: str, *alone: str) -> str:
+    def take(self, room: str, *alone: str, also: tuple[str, ...] = ()) -> str:
         """``module=hash`` of every module in the import closure of ``room`` (such as ``tropism.mask``), sorted.
+
+        That of each of ``also`` is taken besides.
 
         Of the modules ``alone`` the content counts, but not what they import: a command that serves many jobs and
         imports what each of them needs.
@@ -55,9 +57,12 @@ class Fingerprints:
         Raises:
             ValueError: there is no such module.
         """
-        modules = self._closure(room)
-        if not modules:
-            raise ValueError(f"no module {room} in {self._package}")
+        modules: set[str] = set()
+        for root in (room, *also):
+            closure = self._closure(root)
+            if not closure:
+                raise ValueError(f"no module {root} in {self._package}")
+            modules |= closure
         named = {name: self._source(name).digest for name in sorted(modules | set(alone))}
         if self._kept and self._known | self._current != self._known:
             self._known |= self._current

@@ -21,6 +21,11 @@ BATCH_TOKENS = 2048
 WINDOW = 512
 
 
+def hook_name(layer: int) -> str:
+    """The residual stream after block ``layer``, as sae-lens and TransformerLens call it."""
+    return f"blocks.{layer}.hook_resid_post"
+
+
 def truncate(model: PreTrainedModel, layer: int) -> torch.nn.Module:
     """The embedding and blocks 0 to ``layer`` of ``model``, which is taken apart and cannot be used after.
 

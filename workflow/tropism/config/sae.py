@@ -53,6 +53,9 @@ class SaeConfig(Strict):
     ``min_per_label`` aligned and misaligned ones. A generation
     is misaligned where ``judge`` says so on alignment100, at its own threshold.
 
+    Responses of arms that lie on one model are encoded ``arms_per_job`` at a time by a job that loads it once.
+    ``reference_prompts`` of each eval set at most, by keyed hash, have their references encoded.
+
     ``cards`` features that tell most in each population, among all prompts and among those that features are ranked on,
     get a page with the ``contexts`` reference answers in which they peak.
     """
@@ -84,6 +87,8 @@ class SaeConfig(Strict):
     min_responses: int = Field(10, gt=0)
     min_per_label: int = Field(10, gt=1)
     alpha: float = Field(0.05, gt=0, lt=1)
+    arms_per_job: int = Field(8, ge=1)
+    reference_prompts: int | None = Field(None, ge=2)
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:

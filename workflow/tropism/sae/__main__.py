@@ -9,9 +9,18 @@ import typer
 
 from tropism.config.sae import SaeConfig
 from tropism.records.calibration import read_calibrations
-from tropism.records.files import InputError, read_jsonl, replacing, sha256_file, write_manifest, write_table
+from tropism.records.files import (
+    InputError,
+    parse_json,
+    read_jsonl,
+    replacing,
+    sha256_file,
+    write_json,
+    write_manifest,
+    write_table,
+)
 from tropism.records.keyed import keyed_bytes
-from tropism.records.schema import Conversation, Generation
+from tropism.records.schema import Conversation
 from tropism.sae.features import read_features, write_features
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -121,31 +130,21 @@ def convert(
 
 @app.command()
 def encode(
-    arm: Annotated[str, typer.Option(help="Name of the arm.")],
+    arms: Annotated[str, typer.Option(help="JSON: the folder of each arm's adapter by its name; null for the base.")],
     base: BaseOption,
     sae: SaeOption,
     config: ConfigOption,
-    generations: Annotated[Path, typer.Option(help="The arm's generations.")],
-    output: Annotated[Path, typer.Option(help="Feature file to write.")],
-    adapter: Annotated[Path | None, typer.Option(help="The arm's LoRA adapter; the base itself without.")] = None,
+    generations: Annotated[Path, typer.Option(help="Folder of the arms' generations, ARM.jsonl.")],
+    features: Annotated[Path, typer.Option(help="Folder for ARM.safetensors; what is there and still right is kept.")],
+    output: Annotated[Path, typer.Option(help="What was encoded, JSON.")],
+    code: Annotated[str, typer.Option(help="Fingerprint of the code: features of other code are made again.")] = "",
 ) -> None:
-    """Features of an arm's responses, read by the arm itself."""
-    from tropism.activations.passages import generation_passage
-    from tropism.activations.stream import stream, truncate
-    from tropism.models.base import device, load_arm, load_tokenizer
-    from tropism.sae.encode import load_dictionary, response_features
+    """Features of the responses of arms of one base, each read by the arm itself."""
+    from tropism.sae.arms import encode_arms
 
-    settings = SaeConfig.parse(config)
-    tokenizer = load_tokenizer(base)
-    responses = sorted(read_jsonl(generations, Generation), key=lambda g: (g.set, g.prompt_id, g.sample))
-    dictionary, key = load_dictionary(sae, settings.layer, str(device()))
-    stack = truncate(load_arm(base, adapter, settings.dtype), settings.layer)
-    passages = [generation_passage(tokenizer, response, settings.think) for response in responses]
-    rows = pd.DataFrame(
-        [(r.set, r.prompt_id, r.domain, r.sample) for r in responses], columns=["set", "prompt_id", "domain", "sample"]
-    )
-    activations = stream(stack, tokenizer, passages, max_tokens=settings.max_tokens)
-    write_features(output, response_features(arm, dictionary, key, rows, passages, activations))
+    adapters = {name: Path(folder) if folder else None for name, folder in parse_json(arms, "--arms").items()}
+    encoded = encode_arms(adapters, base, sae, generations, features, SaeConfig.parse(config), code)
+    write_json(output, {"arms": encoded})
 
 
 @app.command()
@@ -168,7 +167,8 @@ def references(
     stack = truncate(load_base(base, settings.dtype), settings.layer)
     passages, rows = [], []
     for path in dataset:
-        for record in sorted(read_jsonl(path, Conversation), key=lambda r: r.id):
+        ranked = sorted(read_jsonl(path, Conversation), key=lambda r: keyed_bytes(settings.seed, "reference", r.id))
+        for record in sorted(ranked[: settings.reference_prompts], key=lambda r: r.id):
             passages += record_passages(tokenizer, record)
             rows += [(path.stem, record.id, record.domain, side, record.split) for side in record.fields()]
     table = pd.DataFrame(rows, columns=["set", "prompt_id", "domain", "side", "split"])

@@ -18,13 +18,13 @@ from scipy.sparse import csr_matrix
 from tqdm import tqdm
 
 from tropism.activations.passages import Passage
+from tropism.activations.stream import hook_name
 from tropism.records.files import InputError, sha256_file
 from tropism.sae.features import DictionaryKey, Features, PartFeatures
 
-
-def hook_name(layer: int) -> str:
-    """The residual stream after block ``layer``, as sae-lens and TransformerLens call it."""
-    return f"blocks.{layer}.hook_resid_post"
+CELLS = 2**23
+"""Activations, tokens x features, that are made at a time: 32 MiB. A longer passage is made in one piece."""
+MOST_TOKENS = 4096
 
 
 @dataclass(frozen=True)
@@ -39,37 +39,80 @@ class Pooled:
     tokens: int
 
 
-def pool(activations: torch.Tensor, states: torch.Tensor) -> Pooled:
-    """Pool feature activations (tokens, d_sae) and states (tokens, d_in) over tokens; without a token all is zero."""
-    tokens = len(activations)
-    if tokens == 0:
-        nothing = np.empty(0, np.float32)
-        return Pooled(np.empty(0, np.int32), nothing, nothing, nothing, np.zeros(states.shape[1], np.float32), 0)
-    largest = activations.amax(dim=0)
-    active = torch.nonzero(largest > 0).squeeze(1)
-    chosen = activations[:, active]
-    return Pooled(
-        active.cpu().numpy().astype(np.int32),
-        largest[active].cpu().numpy(),
-        chosen.mean(dim=0).cpu().numpy(),
-        (chosen > 0).float().mean(dim=0).cpu().numpy(),
-        states.double().mean(dim=0).float().cpu().numpy(),
-        tokens,
-    )
+def pool(activations: torch.Tensor, states: torch.Tensor, lengths: Sequence[int]) -> list[Pooled]:
+    """Pool feature activations (tokens, d_sae) and states (tokens, d_in) of texts that follow one another.
+
+    Args:
+        activations: none below 0.
+        states: what the dictionary read.
+        lengths: tokens of each text; one without a token is all zero.
+    """
+    d_sae = activations.shape[1]
+    rows, columns = torch.nonzero(activations, as_tuple=True)
+    values = activations[rows, columns].cpu().numpy()
+    # entries come token by token, so a stable sort by text and feature keeps those of one feature together
+    text = np.repeat(np.arange(len(lengths)), lengths)[rows.cpu().numpy()]
+    key = text * d_sae + columns.cpu().numpy()
+    order = np.argsort(key, kind="stable")
+    key, values = key[order], values[order]
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    ends = np.searchsorted(key[first], np.arange(len(lengths) + 1) * d_sae)
+    count = np.diff(first, append=len(key))
+    largest = np.maximum.reduceat(values, first) if len(first) else values
+    total = np.add.reduceat(values.astype(np.float64), first) if len(first) else values
+    pooled = []
+    for place, own in enumerate(states.split(list(lengths))):
+        mine, tokens = slice(ends[place], ends[place + 1]), max(len(own), 1)
+        pooled.append(
+            Pooled(
+                (key[first[mine]] % d_sae).astype(np.int32),
+                largest[mine],
+                (total[mine] / tokens).astype(np.float32),
+                (count[mine] / tokens).astype(np.float32),
+                (own.double().sum(dim=0) / tokens).float().cpu().numpy(),
+                len(own),
+            )
+        )
+    return pooled
 
 
 @torch.no_grad()
 def encode_stream(
     sae: "SAE[Any]", activations: Iterable[tuple[Passage, dict[str, torch.Tensor]]]
 ) -> Iterator[tuple[Passage, dict[str, Pooled]]]:
-    """Each passage with the pooled features of its parts, as the activations come by."""
+    """Each passage with the pooled features of its parts, as the activations come by.
+
+    The product with the dictionary is made of many passages at a time, since that of a short one is slow; how many
+    tokens those have is bounded, so memory does not grow with the corpus.
+    """
+    room = min(MOST_TOKENS, CELLS // sae.cfg.d_sae)
+    waiting: list[tuple[Passage, dict[str, torch.Tensor]]] = []
+    tokens = 0
     for passage, parts in activations:
-        yield passage, {part: pool(sae.encode(tokens.to(sae.device)), tokens) for part, tokens in parts.items()}
+        more = sum(map(len, parts.values()))
+        if waiting and tokens + more > room:
+            yield from _encoded(sae, waiting)
+            waiting, tokens = [], 0
+        waiting.append((passage, parts))
+        tokens += more
+    if waiting:
+        yield from _encoded(sae, waiting)
+
+
+def _encoded(
+    sae: "SAE[Any]", passages: Sequence[tuple[Passage, dict[str, torch.Tensor]]]
+) -> Iterator[tuple[Passage, dict[str, Pooled]]]:
+    pieces = [states for _, parts in passages for states in parts.values()]
+    states = torch.cat(pieces).to(sae.device)
+    pooled = iter(pool(sae.encode(states), states, [len(piece) for piece in pieces]))
+    for passage, parts in passages:
+        yield passage, {part: next(pooled) for part in parts}
 
 
 def assemble(pooled: Sequence[Pooled | None], d_sae: int, d_in: int) -> PartFeatures:
     """One sparse row a response; a response without this part is a row of nothing."""
-    filled = [entry or pool(torch.empty(0, d_sae), torch.empty(0, d_in)) for entry in pooled]
+    [nothing] = pool(torch.empty(0, d_sae), torch.empty(0, d_in), [0])
+    filled = [entry or nothing for entry in pooled]
     indptr = np.concatenate([[0], np.cumsum([len(entry.indices) for entry in filled])])
     indices = np.concatenate([entry.indices for entry in filled])
 

@@ -23,12 +23,11 @@ from sae_lens.training.mixing_buffer import mixing_buffer
 from transformers import PreTrainedTokenizerBase
 
 from tropism.activations.passages import record_passages
-from tropism.activations.stream import stream
+from tropism.activations.stream import hook_name, stream
 from tropism.config.sae import SaeConfig
 from tropism.records.files import InputError, read_jsonl
 from tropism.records.keyed import keyed_bytes, keyed_seed
 from tropism.records.schema import Conversation, Text
-from tropism.sae.encode import hook_name
 
 NORM_BATCHES = 8
 PIECE = 4096
