@@ -114,7 +114,8 @@ def imported_by(package, room, command):
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     body = [functions[command]]
     used = {node.id for node in ast.walk(body[0]) if isinstance(node, ast.Name)}
-    body += [functions[name] for name in used if name in functions]
+    own = {argument.arg for argument in body[0].args.args}
+    body += [functions[name] for name in used - own if name in functions]
     used |= {node.id for function in body for node in ast.walk(function) if isinstance(node, ast.Name)}
     lines = [node for node in tree.body if isinstance(node, ast.ImportFrom) and {a.name for a in node.names} & used]
     lines += [node for function in body for node in ast.walk(function) if isinstance(node, ast.ImportFrom)]
