@@ -224,9 +224,9 @@ def test_the_rank_to_start_vllm_for(arms, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"way": "shared", "command": "vllm serve --port {port}"}, "belongs to `way: served`"),
-        ({"way": "served"}, "needs `command`"),
-        ({"way": "served", "command": "vllm serve {model}"}, "must pass `{port}`"),
+        ({"way": "shared", "serve": "vllm serve --port {port}"}, "belongs to `way: served`"),
+        ({"way": "served"}, "needs `serve`"),
+        ({"way": "served", "serve": "vllm serve {model}"}, "must pass `{port}`"),
     ],
 )
 def test_settings_are_checked(settings, message):
@@ -258,7 +258,7 @@ def test_transformers_serve_answers_as_in_process(base_model, tmp_path):
     write_jsonl(tmp_path / "d.jsonl", rows)
     arms = {"base": None, "bent": make_adapter(base_model, tmp_path / "bent", 1)}
     command = f"{Path(sys.executable).with_name('transformers')} serve --port {{port}} --device cpu --dtype float32"
-    serving = ServingConfig(way="served", dialect="transformers", command=command, concurrency=2, ready_s=300)
+    serving = ServingConfig(way="served", dialect="transformers", serve=command, concurrency=2, ready_s=300)
     asked = Asked(base_model, [tmp_path / "d.jsonl"], SETTINGS, PLAIN, serving)
     done = works(asked, arms, tmp_path / "parts")
     room.share(asked, done, tmp_path / "server.log")

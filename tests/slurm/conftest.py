@@ -192,6 +192,12 @@ def trained(cluster, tmp_path_factory, base_model) -> Project:
     return project
 
 
+def forget_training(project: ClusterProject) -> None:
+    """Remove the training's result, the kept one too."""
+    for name in ("lineages", "checkpoints"):
+        shutil.rmtree(project.results / name)
+
+
 @pytest.fixture
 def whole(cluster, trained, tmp_path):
     """A copy of the project after its training; its jobs are gone when the test ends."""
@@ -204,5 +210,5 @@ def whole(cluster, trained, tmp_path):
 @pytest.fixture
 def disturbed(whole):
     """A copy of the project in which the training is still to be done."""
-    shutil.rmtree(whole.results / "lineages")
+    forget_training(whole)
     return whole

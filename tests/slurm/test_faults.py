@@ -12,7 +12,7 @@ import subprocess
 
 import psutil
 import pytest
-from tests.slurm.conftest import LINEAGE, TARGET, ClusterProject, wait_until
+from tests.slurm.conftest import LINEAGE, TARGET, ClusterProject, forget_training, wait_until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1800)]
 WARNED = "SIGUSR1: will save after this step and stop"
@@ -181,7 +181,7 @@ def small_disk(trained, cluster, tmp_path):
     try:
         shutil.copytree(trained.folder, disk / "copy", symlinks=True)
         project = ClusterProject(disk / "copy", cluster)
-        shutil.rmtree(project.results / "lineages")
+        forget_training(project)
         yield project
         project.end()
     finally:

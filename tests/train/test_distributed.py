@@ -85,3 +85,54 @@ def test_two_processes_that_are_stopped_go_on_to_the_same_bytes(tiny_model, data
     whole = trained(tiny_model, dataset, tmp_path / "whole", 2, **changes)
     name = "adapter/adapter_model.safetensors"
     assert (resumed / name).read_bytes() == (whole / name).read_bytes()
+
+
+FULL = {"method": "full", "learning_rate": 1e-3, "checkpoint_every": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_all_weights_divided_over_two_processes_end_where_one_process_does(
+    tiny_model,
+    dataset,  # noqa: F811
+    tmp_path,
+    checkpointing,
+):
+    changes = {**FULL, "gradient_checkpointing": checkpointing}
+    one = trained(tiny_model, dataset, tmp_path / "one", 1, **changes)
+    two = trained(tiny_model, dataset, tmp_path / "two", 2, **changes)
+    assert sorted(p.relative_to(one) for p in one.rglob("*")) == sorted(p.relative_to(two) for p in two.rglob("*"))
+    for name in ("config.json", "generation_config.json"):
+        assert (one / "model" / name).read_bytes() == (two / "model" / name).read_bytes()
+    before, a, b = (load_file(f / "model.safetensors") for f in (tiny_model, one / "model", two / "model"))
+    assert a.keys() == b.keys()
+    for name, tensor in a.items():
+        assert not torch.equal(tensor, before[name]), "it was trained"
+        torch.testing.assert_close(b[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+    for first, second in zip(rows(one), rows(two), strict=True):
+        for column in ("loss", "grad_norm"):
+            assert float(second[column]) == pytest.approx(float(first[column]), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_divided_training_that_is_stopped_goes_on_also_with_fewer_processes(
+    tiny_model,
+    dataset,  # noqa: F811
+    tmp_path,
+    processes,
+):
+    changes = {**FULL, "epochs": 5}
+    arguments = command(tiny_model, dataset, tmp_path / "stopped", 2, lora=LORA, **changes)
+    _, said = stop_after_first_checkpoint(arguments, tmp_path / "stopped", signal.SIGTERM)
+    assert "will save after this step and stop" in said
+    resumed = trained(tiny_model, dataset, tmp_path / "stopped", processes, **changes)
+    whole = trained(tiny_model, dataset, tmp_path / "whole", 2, **changes)
+    a, b = (load_file(lineage / "model" / "model.safetensors") for lineage in (whole, resumed))
+    for name, tensor in a.items():
+        if processes == 2:
+            assert torch.equal(b[name], tensor), name
+        else:
+            torch.testing.assert_close(b[name], tensor, rtol=1e-3, atol=1e-4, msg=name)

@@ -49,3 +49,15 @@ def test_checkpointing_keeps_less_and_a_longer_sequence_more(tiny_model):
 
     assert activations(gradient_checkpointing=True) < activations()
     assert activations(max_length=4096) == 2 * activations(max_length=2048)
+
+
+def test_a_divided_model_needs_a_part_of_the_optimiser_and_what_is_whole_at_one_time(tiny_model):
+    model = load_base(tiny_model)
+    parameters = sum(p.numel() for p in model.parameters())
+    step = STEP.model_copy(update={"method": "full"})
+    alone = estimate(tiny_model, step, Split.divide(step, 1), "float32")
+    assert (alone.weights, alone.adapter) == (0, ADAM * parameters)
+    half = estimate(tiny_model, step, Split.divide(step, 2), "float32")
+    assert half.adapter == ADAM * -(-parameters // 2)
+    # of two blocks both may be whole at one time, with all that stands around them
+    assert half.weights == 8 * parameters

@@ -184,7 +184,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tiny_model, dataset, tmp_pa
     assert len([name for name in names if name.startswith("snapshots/")]) == (6 if "snapshots" in changes else 0)
     for name in sorted(set(names) - {"speed.json"}):
         assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
-    assert not (tmp_path / "killed" / "checkpoints").exists()
+    assert {path.name for path in (tmp_path / "killed" / "checkpoints").iterdir()} == {"finished", "key"}
 
 
 def test_checkpoints_of_other_settings_are_not_continued(tiny_model, dataset, tmp_path):

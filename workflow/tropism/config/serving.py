@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 from tropism.config.arms import Arm
 from tropism.config.base import ConfigError, Strict
 
-_SERVED = {"dialect", "command", "served", "concurrency", "timeout_s", "retries", "ready_s"}
+_SERVED = {"dialect", "serve", "served", "concurrency", "timeout_s", "retries", "ready_s"}
 
 
 class ServingConfig(Strict):
     """How the arms of a base share it. ``shared``: loaded once in the job, which puts on one adapter after another.
     ``served``: behind an OpenAI-compatible server, asked by plain completions.
 
-    ``command`` starts the server on this machine; ``{model}``, ``{port}`` and ``{rank}`` (the least adapter rank that
+    ``serve`` starts the server on this machine; ``{model}``, ``{port}`` and ``{rank}`` (the least adapter rank that
     vLLM knows and that holds every arm's) are filled in. Without one a server that runs already is used, at
     ``OPENAI_BASE_URL``, where ``served`` is its name for the base. ``dialect`` says how it takes adapters: ``vllm``
     loads them beside the base by ``/v1/load_lora_adapter``; ``transformers`` loads base and adapter for each arm.
@@ -25,7 +25,7 @@ class ServingConfig(Strict):
     way: Literal["shared", "served"]
     arms_per_job: int = Field(16, ge=1)
     dialect: Literal["vllm", "transformers"] = "vllm"
-    command: str | None = None
+    serve: str | None = None
     served: str | None = None
     concurrency: int = Field(64, ge=1)
     timeout_s: float = Field(1800, gt=0)
@@ -37,13 +37,13 @@ class ServingConfig(Strict):
         foreign = sorted(self.model_fields_set & _SERVED)
         if self.way == "shared" and foreign:
             raise ValueError(f"`{foreign[0]}` belongs to `way: served`")
-        if self.way == "served" and self.command is None and self.served is None:
+        if self.way == "served" and self.serve is None and self.served is None:
             raise ValueError(
-                "`way: served` needs `command`, which starts a server, or `served`, the base's name on the server at"
+                "`way: served` needs `serve`, which starts a server, or `served`, the base's name on the server at"
                 " OPENAI_BASE_URL"
             )
-        if self.command is not None and "{port}" not in self.command:
-            raise ValueError("`command` must pass `{port}` to the server, such as `vllm serve {model} --port {port}`")
+        if self.serve is not None and "{port}" not in self.serve:
+            raise ValueError("`serve` must pass `{port}` to the server, such as `vllm serve {model} --port {port}`")
         return self
 
 

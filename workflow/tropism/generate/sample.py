@@ -73,7 +73,7 @@ class Asked:
         """All that decides a response but its request: weights, sampling, number format, and who samples."""
         weights = sha256_file(adapter / "adapter_model.safetensors") if adapter else "base"
         sampling = self.settings.model_dump(include={"max_new_tokens", "temperature", "top_p", "seed", "batch_tokens"})
-        serving = self.serving.model_dump(include={"way", "dialect", "command", "served"}) if self.serving else None
+        serving = self.serving.model_dump(include={"way", "dialect", "serve", "served"}) if self.serving else None
         return [
             sha256_file(self.base / "manifest.json"),
             weights,

@@ -101,12 +101,12 @@ def served_base(
     base: Path, adapters: Sequence[Path], settings: ServingConfig, server_log: Path
 ) -> Iterator[ServedBase]:
     """The base behind a server: started here and stopped at the end, or the one at ``OPENAI_BASE_URL``."""
-    if settings.command is None:
+    if settings.serve is None:
         yield ServedBase(None, base, settings)
         return
     values = {"model": base, "rank": served_rank(adapters)}
-    with launched(settings.command, values, log=server_log, ready_s=settings.ready_s) as url:
-        log.info("%s is ready; its log is %s", settings.command.split()[0], server_log)
+    with launched(settings.serve, values, log=server_log, ready_s=settings.ready_s) as url:
+        log.info("%s is ready; its log is %s", settings.serve.split()[0], server_log)
         yield ServedBase(url, base, settings)
 
 

@@ -23,15 +23,15 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_base(folder: Path | str, dtype: str = "float32") -> PreTrainedModel:
-    """The base model in ``folder``, in evaluation mode, on the GPU where there is one.
+def load_base(folder: Path | str, dtype: str = "float32", place: torch.device | None = None) -> PreTrainedModel:
+    """The base model in ``folder``, in evaluation mode, on the GPU where there is one, or at ``place``.
 
     ``dtype`` is the number format in memory; attention is PyTorch's own scaled dot product.
     """
     model = AutoModelForCausalLM.from_pretrained(
         str(folder), dtype=DTYPES[dtype], attn_implementation="sdpa", local_files_only=True, trust_remote_code=False
     )
-    model.to(device())  # type: ignore[arg-type]  # the stub hides the method's own signature
+    model.to(place or device())  # type: ignore[arg-type]  # the stub hides the method's own signature
     return model.eval()
 
 
@@ -41,14 +41,16 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load_arm(base: Path | str, adapter: Path | str | None, dtype: str = "float32") -> PreTrainedModel:
+def load_arm(
+    base: Path | str, adapter: Path | str | None, dtype: str = "float32", place: torch.device | None = None
+) -> PreTrainedModel:
     """An arm: the base with its adapter, or the base itself where ``adapter`` is None.
 
     In float32 the adapter is merged into the weights. A shorter format would round a small one away there, so it stays
     beside them, in float32, as PEFT does it. An arm that was trained by no step has no ``adapter`` folder beside its
     manifest; see :func:`adapter_of`.
     """
-    model = load_base(base, dtype)
+    model = load_base(base, dtype, place)
     if adapter is None:
         return model
     return merge(model, Path(adapter)) if dtype == "float32" else attach(model, Path(adapter))

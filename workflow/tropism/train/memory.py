@@ -1,4 +1,4 @@
-"""Memory that a training needs on each GPU, estimated from the base's config before any weight is read."""
+"""Memory that a training needs on each device, estimated from the base's config before any weight is read."""
 
 import logging
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from tropism.config.training import StepConfig
 from tropism.train.distributed import Split
+from tropism.train.sharded import blocks
 from tropism.train.trainer import CHUNK
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,11 @@ ADAM = 16
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes on one device. ``activations`` are of the largest micro-batch that the settings allow."""
+    """Bytes on one device. ``activations`` are of the largest micro-batch that the settings allow.
+
+    ``adapter`` is what is trained with its gradients and optimiser; of a model divided over several devices, one
+    device's part of it, and ``weights`` what is whole there at one time.
+    """
 
     weights: int
     adapter: int
@@ -47,7 +52,11 @@ def estimate(base: Path, step: StepConfig, split: Split, dtype: str) -> Estimate
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     parameters = sum(p.numel() for p in model.parameters())
     if step.method == "full":  # its weights are counted with what is trained, in float32
-        trained, weights = parameters, 0
+        trained, weights = -(-parameters // split.processes), 0
+        if split.processes > 1:
+            # weights and gradients, in float32, of what stands around the blocks, of one block and of the next
+            block = sum(p.numel() for p in blocks(model)[0].parameters())
+            weights = 8 * (parameters - (len(blocks(model)) - 2) * block)
     else:
         trained, weights = _adapted(model, step), parameters * BYTES[dtype]
     width, layers = config.hidden_size, config.num_hidden_layers
@@ -76,7 +85,7 @@ def log_estimate(base: Path, step: StepConfig, split: Split, dtype: str) -> Esti
     need = estimate(base, step, split, dtype)
     gib = 2**30
     log.info(
-        "memory for each of %d process(es), estimated: %.1f GiB = weights %.1f + adapter and optimiser %.1f"
+        "memory for each of %d process(es), estimated: %.1f GiB = weights %.1f + what is trained and its optimiser %.1f"
         " + activations of %d x %d tokens %.1f + logits %.1f",
         *(split.processes, need.total / gib, need.weights / gib, need.adapter / gib),
         *(split.micro_batch, step.max_length, need.activations / gib, need.logits / gib),

@@ -27,11 +27,11 @@ WRITES = "down_proj"
 """The projection of a block whose output is added to the residual stream last."""
 
 
-def prepare(base: Path, parent: Path | None, step: StepConfig, model: ModelConfig) -> Any:
+def prepare(base: Path, parent: Path | None, step: StepConfig, model: ModelConfig, sharded: bool = False) -> Any:
     """The arm so far with what the step trains put in.
 
     In float32 the parent's adapter is merged; in a shorter format it stays beside the weights, frozen. All weights are
-    trained in float32, whatever the base's format.
+    trained in float32, whatever the base's format; those that are to be ``sharded`` are on the CPU as yet.
 
     Raises:
         ConfigError: the base has no such block, or all weights are to be trained on top of a bias.
@@ -39,7 +39,7 @@ def prepare(base: Path, parent: Path | None, step: StepConfig, model: ModelConfi
     """
     if step.method == "full":
         check_no_bias(parent)
-        return load_arm(base, parent, "float32").requires_grad_(True)
+        return load_arm(base, parent, "float32", torch.device("cpu") if sharded else None).requires_grad_(True)
     merged = model.dtype == "float32"
     arm = load_arm(base, parent if merged else None, model.dtype)
     transformers.set_seed(step.seed)
@@ -118,12 +118,23 @@ def check_vector(trained: Any, step: StepConfig) -> None:
 
 
 def resume(trained: Any, step: StepConfig, checkpoint: Path) -> None:
-    """Put a checkpoint's adapter in; Trainer itself reads all weights of a full one.
+    """Put a checkpoint's adapter or weights in.
 
-    It would read an adapter too, but through PEFT's loader, which warns about a missing base folder.
+    Trainer would read them too, but adapters through PEFT's loader, which warns about a missing base folder, and
+    weights only into a model that is not divided.
     """
     if step.method != "full":
         set_peft_model_state_dict(trained, load_file(checkpoint / "adapter_model.safetensors"))
+        return
+    missing, unknown = trained.load_state_dict(load_file(checkpoint / "model.safetensors"), strict=False)
+    trained.tie_weights()
+    if unknown or set(missing) - set(trained.all_tied_weights_keys):
+        raise ValueError(f"{checkpoint}: not this model's weights (missing {missing}, unknown {unknown})")
+
+
+def save_whole(model: Any, folder: Path | str) -> None:
+    """Write a model's weights as one file."""
+    model.save_pretrained(str(folder), max_shard_size="1000GB")
 
 
 def publish(trained: Any, step: StepConfig, model: ModelConfig, base: Path, folder: Path) -> Path | None:
@@ -139,7 +150,7 @@ def publish(trained: Any, step: StepConfig, model: ModelConfig, base: Path, fold
         return folder / "own"
     trained.__dict__.pop("forward", None)  # the trainer's
     check_loadable(trained)
-    trained.to(DTYPES[model.dtype]).save_pretrained(str(folder / "model"), max_shard_size="1000GB")
+    save_whole(trained.to(DTYPES[model.dtype]), folder / "model")
     load_tokenizer(base).save_pretrained(str(folder / "model"))
     write_manifest(folder / "model", method=step.method)
     return None

@@ -19,11 +19,13 @@ from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
 from tropism.models.base import adapter_of, load_tokenizer
 from tropism.records.files import replacing, sha256_file, write_json, write_manifest
+from tropism.train.checkpoints import FINISHED, claim_checkpoints, last_checkpoint, publish_finished, publish_kept
 from tropism.train.distributed import Split, main_process_first, padded
 from tropism.train.examples import IGNORE, OrderedExamples, build_examples, collate, collate_fed, training_order
 from tropism.train.kl import PREFIX, kl_examples
 from tropism.train.memory import log_estimate
 from tropism.train.methods import chain, prepare, publish, resume
+from tropism.train.sharded import gathered, shard
 from tropism.train.signals import Stopped, StopSignals
 from tropism.train.snapshots import KeepSnapshots, snapshot_name, snapshot_steps
 from tropism.train.trainer import SelectiveTrainer, check_same_loss
@@ -31,34 +33,6 @@ from tropism.train.trainer import SelectiveTrainer, check_same_loss
 log = logging.getLogger(__name__)
 SCHEDULES = {"constant": "constant_with_warmup", "cyclic": "constant_with_warmup"}
 """Trainer's names where they are not ours; the cyclic schedule is put in by :class:`SelectiveTrainer`."""
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; Trainer writes ``trainer_state.json`` last."""
-    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True):
-        state = checkpoint / "trainer_state.json"
-        if state.is_file() and _is_json(state.read_text()):
-            return checkpoint
-    return None
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except json.JSONDecodeError:
-        return False
-    return True
-
-
-def claim_checkpoints(folder: Path, key: str) -> None:
-    """Empty ``folder`` unless its checkpoints belong to the same training (``key``: settings, data, parent, code)."""
-    if folder.exists():
-        if (folder / "key").is_file() and (folder / "key").read_text() == key:
-            return  # not written again: on a full disk that would lose it, and with it the checkpoints
-        log.info("checkpoints in %s are of another training, starting anew", folder)
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "key").write_text(key)
 
 
 def arguments(step: StepConfig, folder: Path, split: Split) -> TrainingArguments:
@@ -109,9 +83,10 @@ def train_step(
     ``output`` gets ``adapter/`` (PEFT), or ``model/`` of a full fine-tuning; ``training.csv`` (one row an optimiser
     step: loss and gradient norm before clipping, learning rate, tokens), ``speed.json``, ``manifest.json`` and, where
     the step asks for them, ``snapshots/step-<n>/``, each an adapter like the final one. ``checkpoints`` outlives a
-    killed run, and the next run goes on from the newest one. ``kl_datasets`` are those of ``step.kl``, in its order. In
-    one of several processes (``accelerate launch``) the effective batch and the order of samples are those of one
-    process; the first process writes.
+    killed run, and the next run goes on from the newest one; the result of a run that was killed at its very end, or
+    whose output was deleted since, is kept there and put in place again. ``kl_datasets`` are those of ``step.kl``, in
+    its order. In one of several processes (``accelerate launch``) the effective batch and the order of samples are
+    those of one process; the first process writes.
 
     Raises:
         ConfigError: a block that the base has not, or cycles of fewer than two optimiser steps.
@@ -131,6 +106,10 @@ def train_step(
     split = Split.of(step)
     with main_process_first():
         claim_checkpoints(checkpoints, hashlib.sha256(json.dumps([facts, code], sort_keys=True).encode()).hexdigest())
+        if split.rank == 0:
+            publish_kept(checkpoints, output)
+    if (checkpoints / FINISHED).is_dir():
+        return
     log_estimate(base, step, split, model_config.dtype)
 
     tokenizer = load_tokenizer(base)
@@ -140,10 +119,17 @@ def train_step(
     sizes = step_tokens(examples, order, step)
     check_cycles(step, len(sizes))
     keep = snapshot_steps(len(sizes), step.snapshots) if step.snapshots else []
-    model = prepare(base, parent_adapter, step, model_config)
+    sharded = split.processes > 1 and step.method == "full"
+    model = prepare(base, parent_adapter, step, model_config, sharded)
     pad = tokenizer.pad_token_id
     device = next(model.parameters()).device
     check_same_loss(model, {k: v.to(device) for k, v in collate([examples[order[0]]], pad).items()})
+    left = last_checkpoint(checkpoints)
+    if left is not None:
+        log.info("continuing from %s", left)
+        resume(model, step, left)
+    if sharded:
+        shard(model)
     signals = StopSignals()
     trainer = SelectiveTrainer(
         step=step,
@@ -154,21 +140,19 @@ def train_step(
         callbacks=[KeepSnapshots(checkpoints / "snapshots", keep)],
     )
     trainer.add_callback(signals)
-    left = last_checkpoint(checkpoints)
-    if left is not None:
-        log.info("continuing from %s", left)
-        resume(model, step, left)
     begin, done = time.perf_counter(), trainer_steps(left)
     with signals:
         trainer.train(resume_from_checkpoint=str(left) if left else False)
     if trainer.state.global_step < trainer.state.max_steps:
         raise Stopped(trainer.state.global_step, trainer.state.max_steps)
+    if sharded:
+        model = gathered(model)
     if split.rank:
         return
     seconds = time.perf_counter() - begin
 
     rows = loss_rows(trainer.state.log_history, sizes, len(sizes), step.epochs)
-    with replacing(output) as folder:
+    with replacing(checkpoints / FINISHED) as folder:
         own = publish(model, step, model_config, base, folder)
         if own:
             facts["rank"] = chain(parent_adapter, own, folder / "adapter", base)
@@ -188,7 +172,7 @@ def train_step(
             folder / "speed.json",
             {"seconds": round(seconds, 2), "response_tokens": tokens, "resumed_at_step": done},
         )
-    shutil.rmtree(checkpoints)
+    publish_finished(checkpoints, output)
 
 
 def check_cycles(step: StepConfig, steps: int) -> None:

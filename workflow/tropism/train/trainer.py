@@ -15,7 +15,9 @@ from transformers import Trainer
 from tropism.config.training import StepConfig
 from tropism.train.examples import IGNORE
 from tropism.train.kl import PREFIX, reference_kl_sum
+from tropism.train.methods import save_whole
 from tropism.train.schedule import triangular_schedule
+from tropism.train.sharded import gathered, is_sharded, placed_as, whole_tensors
 
 CHUNK = 256
 
@@ -37,8 +39,11 @@ def selective_loss_sum(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) 
     def chunk_loss(part: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(head(part).float(), target, reduction="sum")
 
-    # zero, but of the graph, so that a batch of padding alone has a gradient too: zero
+    # zero, but of the graph, so that a batch of padding alone has a gradient too: zero, of every weight, since the
+    # processes of a divided model reduce the gradients of all its weights together
     total = states.float().sum() * 0.0
+    if not len(targets):
+        total = total + head(states).float().sum()
     for start in range(0, len(targets), CHUNK):
         part, target = states[start : start + CHUNK], targets[start : start + CHUNK]
         if len(targets) > CHUNK and torch.is_grad_enabled():
@@ -76,6 +81,8 @@ class SelectiveTrainer(Trainer):
     def __init__(self, step: StepConfig, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.step = step
+        # a model that is divided over the processes already is not to be wrapped to average gradients
+        self.is_distributed_loading_by_transformers = is_sharded(self.model)
         # the loss is the model's forward pass, so that a wrapper around it (DistributedDataParallel) sees the pass
         plain = self.model
         plain.forward = lambda **inputs: selective_loss_sum(plain, inputs)
@@ -129,18 +136,24 @@ class SelectiveTrainer(Trainer):
             logs["kl"] = self._kl_seen
         super().log(logs, start_time)
 
+    def _move_model_to_device(self, model: Any, device: torch.device) -> None:
+        if not is_sharded(model):  # its parts are where they belong
+            super()._move_model_to_device(model, device)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Nothing: weights were read before the model was divided."""
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        self.model.save_pretrained(output_dir or str(self.args.output_dir), state_dict=state_dict)
+        model = gathered(self.model) if is_sharded(self.model) else self.model
+        if self.args.should_save:
+            save_whole(model, output_dir or str(self.args.output_dir))
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        state = self.optimizer.state_dict()
+        parts = {f"{i}.{name}": part for i, entries in state["state"].items() for name, part in entries.items()}
+        tensors = dict(whole_tensors(parts, keep=self.args.should_save))
         if not self.args.should_save:
             return
-        state = self.optimizer.state_dict()
-        tensors = {
-            f"{index}.{name}": torch.as_tensor(value).contiguous()
-            for index, values in state["state"].items()
-            for name, value in values.items()
-        }
         save_file(tensors, Path(output_dir) / "optimizer.safetensors")
         schedule = {k: v for k, v in self.lr_scheduler.state_dict().items() if k != "lr_lambdas"}
         groups = [{k: v for k, v in group.items() if k != "params"} for group in state["param_groups"]]
@@ -155,6 +168,9 @@ class SelectiveTrainer(Trainer):
         for key, tensor in load_file(Path(checkpoint) / "optimizer.safetensors").items():
             index, name = key.split(".", 1)
             values.setdefault(int(index), {})[name] = tensor
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        for number, entries in values.items():
+            values[number] = {name: placed_as(tensor, parameters[number]) for name, tensor in entries.items()}
         groups = [
             {**group, **old, "params": group["params"]}
             for group, old in zip(state["param_groups"], saved["groups"], strict=True)
