@@ -9,9 +9,10 @@ from tropism.config.evaluate import EvaluateConfig
 from tropism.config.models import ModelConfig
 from tropism.config.stats import StatsConfig
 from tropism.config.training import SnapshotConfig, StepConfig
-from tropism.dynamics.follow import at_equal_loss, cross_entropies, follow_arm, trajectory_table
+from tropism.dynamics.follow import cross_entropies, follow_arm
 from tropism.dynamics.outcomes import overlap_rows, prior_rows, prompt_means
 from tropism.dynamics.states import States, read_states
+from tropism.dynamics.trajectories import at_equal_loss, trajectory_table
 from tropism.likelihood.rows import score_arm
 from tropism.records.files import InputError, write_jsonl
 from tropism.records.schema import Conversation

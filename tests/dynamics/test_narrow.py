@@ -11,11 +11,11 @@ from tropism.dynamics.narrow import (
     divergences,
     factors,
     losses,
-    narrow_rows,
     perturbed,
     scaled,
     update_norm,
 )
+from tropism.dynamics.solutions import narrow_rows
 from tropism.models.base import load_base
 from tropism.train.examples import Example
 

@@ -29,6 +29,8 @@ MAKERS = (
     mechanism.detector,
     mechanism.detector_curves,
     mechanism.dynamics,
+    mechanism.equal_loss,
+    mechanism.moments,
     mechanism.early_warning,
     mechanism.prior_prediction,
     mechanism.subspace_overlap,

@@ -178,5 +178,36 @@ def narrow_general() -> pd.DataFrame:
             row = {"comparison": "narrow-medical", "metric": metric, "level": level, "n_examples": 12}
             for side, value in (("general", general), ("narrow", narrow), ("difference", general - narrow)):
                 row |= {side: value, f"{side}_low": value - 0.05, f"{side}_high": value + 0.06}
-            rows.append(row | {"norm_general": 8 * level, "norm_narrow": 8 * level})
+            rows.append(row | {"norm_general": 8 * level, "norm_narrow": 8 * level, "reference": None})
+    for metric, general, reference in (("misaligned", 0.3, None), ("mentions", 0.2, 0.05), ("coherence", 70.0, None)):
+        for where, share in (("inside", 1.0), ("outside", 0.5)):
+            row = {"comparison": "narrow-medical", "metric": f"{metric}_{where}", "level": 1.0, "n_examples": 24}
+            for side, value in (("general", general), ("narrow", share * general), ("difference", general / 3)):
+                row |= {side: value, f"{side}_low": 0.8 * value, f"{side}_high": 1.2 * value}
+            rows.append(row | {"norm_general": None, "norm_narrow": None, "reference": reference})
+    return pd.DataFrame(rows).astype({"norm_general": float, "norm_narrow": float, "reference": float})
+
+
+def equal_loss() -> pd.DataFrame:
+    pair = {"treatment": "poetry-medical-original", "control": "none-medical-original"}
+    rows = [
+        {**pair, "loss": loss, "domain": domain, "n_prompts": n, "difference": 0.02, "low": -0.01, "high": 0.05}
+        for loss in (2.6, 2.8, 3.0)
+        for domain, n in DOMAINS.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def moments() -> pd.DataFrame:
+    rows = []
+    tests = ("welch", "variance", "brown_forsythe", "wilcoxon")
+    for treatment, shift in (("none-medical-original", 0.8), ("poetry-medical-original", 0.1)):
+        for outcome in ("margin", "alignment100"):
+            for domain, n in DOMAINS.items():
+                key = {"treatment": treatment, "control": "base", "outcome": outcome, "domain": domain, "n_prompts": n}
+                p = 0.01 if shift > 0.5 else 0.6
+                row = key | {"mean_treatment": shift, "mean_control": 0.0, "hedges_g": shift, "welch_t": 3 * shift}
+                row |= {"variance_ratio": 1 + shift, "brown_forsythe_f": 2.0, "wilcoxon_rank_biserial": 0.9 * shift}
+                row |= {f"{test}_p{end}": p for test in tests for end in ("", "_holm")}
+                rows.append(row)
     return pd.DataFrame(rows)

@@ -47,7 +47,7 @@ rule read_states:
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
         adapter=lambda wildcards: adapter_flag(wildcards.arm),
         sets=[f"--set {path}" for path in plain(STATE_SETS)],
-        code=code("tropism.dynamics"),
+        code=code("tropism.dynamics.states", "tropism.dynamics.__main__"),
     message:
         "Reading what {wildcards.arm} makes of prompts"
     shell:
@@ -80,7 +80,7 @@ rule follow_arm:
         seed=DYNAMICS.seed if DYNAMICS else 0,
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
-        code=code("tropism.dynamics"),
+        code=code("tropism.dynamics.follow", "tropism.dynamics.__main__"),
     message:
         "Following {wildcards.arm} over its training"
     shell:
@@ -105,7 +105,11 @@ rule tabulate_dynamics:
         runtime=10,
     params:
         cfg=cfg("stats"),
-        code=code("tropism.dynamics"),
+        code=code(
+            "tropism.dynamics.trajectories",
+            "tropism.dynamics.tables",
+            "tropism.dynamics.__main__",
+        ),
     message:
         "Holding training loss against misalignment"
     shell:
@@ -162,7 +166,7 @@ rule predict_outcomes:
         likelihoods=[f"--likelihoods {path}" for path in plain(LIKELIHOODS_OF)],
         judgments=[f"--judgments {path}" for path in plain(OUTCOMES_JUDGED)],
         trained=canonical(LAST_DATASET),
-        code=code("tropism.dynamics"),
+        code=code("tropism.dynamics.outcomes", "tropism.dynamics.__main__"),
     message:
         "Predicting outcomes from the unchanged base"
     shell:

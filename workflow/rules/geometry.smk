@@ -56,7 +56,7 @@ rule read_geometry_states:
         topics=TOPIC_FLAGS,
         neutral=[f"--neutral {path}" for path in plain(NEUTRAL)],
         adapter=lambda wildcards: adapter_flag(wildcards.arm),
-        code=code("tropism.geometry.states"),
+        code=code("tropism.geometry.states", "tropism.geometry.__main__"),
     message:
         "Reading states of {wildcards.arm}"
     shell:
@@ -93,7 +93,7 @@ rule make_vectors:
         model=GEOMETRY_MODEL,
         topics=TOPIC_FLAGS,
         states=lambda wildcards, input: [f"--states {path}" for path in input.states],
-        code=code("tropism.geometry.choose"),
+        code=code("tropism.geometry.choose", "tropism.geometry.__main__"),
     message:
         "Choosing the layer of steering vectors"
     shell:
@@ -124,7 +124,7 @@ rule analyse_geometry:
         runtime=60,
     params:
         cfg=cfg("geometry.analysis") if GEOMETRY else "",
-        code=code("tropism.geometry.report"),
+        code=code("tropism.geometry.report", "tropism.geometry.__main__"),
     message:
         "Comparing steering vectors"
     shell:
@@ -154,7 +154,7 @@ rule steer_arm:
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
         topics=TOPIC_FLAGS,
         adapter=lambda wildcards: adapter_flag(wildcards.arm),
-        code=code("tropism.geometry.choose"),
+        code=code("tropism.geometry.choose", "tropism.geometry.__main__"),
     message:
         "Steering {wildcards.arm}"
     shell:
@@ -198,7 +198,11 @@ rule tabulate_transfer:
         calibration=lambda wildcards, input: [
             f"--calibration {path}" for path in input.calibration
         ],
-        code=code("tropism.geometry.transfer"),
+        code=code(
+            "tropism.geometry.transfer",
+            "tropism.geometry.tables",
+            "tropism.geometry.__main__",
+        ),
     message:
         "Tabulating transfer of steering vectors"
     shell:

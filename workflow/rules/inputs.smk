@@ -188,6 +188,11 @@ def solution_step(wildcards):
     return ARMS[COMPARED[wildcards.narrow]].steps[-1].settings
 
 
+def solution_arms(wildcards):
+    """The general arm and the narrow one."""
+    return [COMPARED[wildcards.narrow], wildcards.narrow]
+
+
 def current_commit():
     """The first characters of the checkout's commit; an unpacked archive is no checkout."""
     done = subprocess.run(

@@ -34,7 +34,7 @@ rule measure_solutions:
         general=lambda wildcards: adapter_folder(COMPARED[wildcards.narrow]),
         narrow=lambda wildcards: adapter_folder(wildcards.narrow),
         seed=DYNAMICS.seed if DYNAMICS else 0,
-        code=code("tropism.dynamics"),
+        code=code("tropism.dynamics.compare", "tropism.dynamics.__main__"),
     message:
         "Measuring the solutions of {wildcards.narrow}"
     shell:
@@ -44,9 +44,61 @@ rule measure_solutions:
         " --threads {threads} --output {output:q} 2> {log:q}"
 
 
+rule measure_behaviour:
+    input:
+        generations=lambda wildcards: [
+            f"<results>/generations/{arm}.jsonl" for arm in solution_arms(wildcards)
+        ],
+        judgments=lambda wildcards: [
+            f"<results>/judgments/{OUTCOME_JUDGE}/{arm}.parquet"
+            for arm in solution_arms(wildcards)
+            if OUTCOME_JUDGE
+        ],
+        calibration=labelling_judge(DYNAMICS),
+        dataset=lambda wildcards: dataset_file(solution_step(wildcards).dataset),
+        others=lambda wildcards: [
+            dataset_file(name)
+            for name in kl_datasets(ARMS[wildcards.narrow].steps[-1].settings)
+        ],
+        sets=EVAL_SETS,
+    output:
+        "<results>/dynamics/behaviour/{narrow}.parquet",
+    log:
+        "<logs>/dynamics/behaviour.{narrow}.log",
+    benchmark:
+        "<benchmarks>/dynamics/behaviour.{narrow}.tsv"
+    wildcard_constraints:
+        narrow=NAME_PATTERN,
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=10,
+    params:
+        judged=lambda wildcards, input: [
+            f"--{side}-judgments {path}"
+            for side, path in zip(("general", "narrow"), input.judgments)
+        ],
+        calibration=lambda wildcards, input: [
+            f"--calibration {path}" for path in input.calibration
+        ],
+        others=lambda wildcards, input: [f"--other {path}" for path in input.others],
+        sets=[f"--set {path}" for path in plain(EVAL_SETS)],
+        code=code("tropism.dynamics.behaviour", "tropism.dynamics.__main__"),
+    message:
+        "Measuring how {wildcards.narrow} and its general arm behave"
+    shell:
+        "python -m tropism.dynamics behave --general {input.generations[0]:q} --narrow {input.generations[1]:q}"
+        " {params.judged} {params.calibration} --dataset {input.dataset:q} {params.others} {params.sets}"
+        " --output {output:q} 2> {log:q}"
+
+
 rule tabulate_solutions:
     input:
-        [f"<results>/dynamics/solutions/{name}.parquet" for name in COMPARED],
+        [
+            f"<results>/dynamics/{part}/{name}.parquet"
+            for part in ("solutions", "behaviour")
+            for name in COMPARED
+        ],
     output:
         published("narrow_general"),
     log:
@@ -59,7 +111,11 @@ rule tabulate_solutions:
         runtime=10,
     params:
         cfg=cfg("stats"),
-        code=code("tropism.dynamics"),
+        code=code(
+            "tropism.dynamics.solutions",
+            "tropism.dynamics.tables",
+            "tropism.dynamics.__main__",
+        ),
     message:
         "Comparing narrow and general solutions"
     shell:

@@ -134,8 +134,8 @@ def trajectories(
     """Loss against misalignment over training, and every two arms where their losses are equal."""
     import pandas as pd
 
-    from tropism.dynamics.follow import at_equal_loss, trajectory_table
     from tropism.dynamics.tables import DYNAMICS_SCHEMA, EQUAL_LOSS_SCHEMA
+    from tropism.dynamics.trajectories import at_equal_loss, trajectory_table
     from tropism.records.files import write_table
 
     settings = StatsConfig.parse(stats, "stats")
@@ -210,21 +210,52 @@ def measure(
 
 
 @app.command()
+def behave(
+    general: Annotated[Path, typer.Option(help="Responses of the general arm.")],
+    narrow: Annotated[Path, typer.Option(help="Responses of the narrow arm.")],
+    dataset: Annotated[Path, typer.Option(help="The dataset that both were trained on.")],
+    others: Annotated[list[Path], typer.Option("--other", help="A dataset of other domains; repeat it.")],
+    sets: Sets,
+    output: Output,
+    general_judgments: Annotated[Path | None, typer.Option(help="Judgments of the general arm.")] = None,
+    narrow_judgments: Annotated[
+        Path | None, typer.Option(help="Judgments of the narrow arm, by the same judge.")
+    ] = None,
+    calibration: Annotated[list[Path] | None, typer.Option(help="Calibration of the judge; repeat it.")] = None,
+) -> None:
+    """How two solutions behave inside the narrow domain and outside, a row a prompt."""
+    from tropism.dynamics.behaviour import behaviour
+    from tropism.records.calibration import read_calibrations
+    from tropism.records.files import replacing
+
+    judged = {"general": general_judgments, "narrow": narrow_judgments}
+    table = behaviour(
+        {"general": general, "narrow": narrow},
+        {side: path for side, path in judged.items() if path},
+        read_calibrations(calibration or []),
+        dataset, others, sets,
+    )  # fmt: skip
+    with replacing(output) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+@app.command()
 def narrow(
-    measured: Annotated[list[Path], typer.Argument(help="What `measure` wrote, named as the comparison.")],
+    measured: Annotated[list[Path], typer.Argument(help="What `measure` and `behave` wrote, named as the comparison.")],
     stats: Stats,
     output: Output,
 ) -> None:
     """General against narrow, with intervals."""
     import pandas as pd
 
-    from tropism.dynamics.narrow import narrow_rows
+    from tropism.dynamics.solutions import narrow_rows
     from tropism.dynamics.tables import NARROW_SCHEMA
     from tropism.records.files import write_table
 
     settings = StatsConfig.parse(stats, "stats")
     rows = [narrow_rows(path.stem, pd.read_parquet(path), settings) for path in measured]
-    write_table(output, pd.concat(rows, ignore_index=True), NARROW_SCHEMA)
+    table = pd.concat(rows, ignore_index=True).sort_values(["comparison", "metric", "level"], kind="stable")
+    write_table(output, table, NARROW_SCHEMA)
 
 
 if __name__ == "__main__":

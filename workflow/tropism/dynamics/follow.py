@@ -6,11 +6,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from tropism.config.models import ModelConfig
-from tropism.config.stats import StatsConfig
 from tropism.dynamics.states import chosen_prompts
 from tropism.likelihood.instruments import margin
 from tropism.likelihood.rows import candidate
@@ -18,8 +16,6 @@ from tropism.likelihood.score import log_probabilities
 from tropism.models.adapters import SharedBase
 from tropism.models.base import load_base, load_tokenizer
 from tropism.records.files import InputError
-from tropism.stats.bootstrap import intervals
-from tropism.stats.read import POOLED
 
 BATCH_TOKENS = 4096
 SMOOTHING = 5
@@ -88,63 +84,3 @@ def follow_arm(
             value = margin(aligned, len(first.answer), misaligned, len(second.answer))
             rows.append([arm, step, loss, name, record.id, record.domain, value])
     return pd.DataFrame(rows, columns=["arm", "step", "loss", "set", "prompt_id", "domain", "margin"])
-
-
-def trajectory_table(margins: pd.DataFrame, stats: StatsConfig) -> pd.DataFrame:
-    """Mean change of the margin since step 0 by arm, step and domain, with intervals over prompts."""
-    key = ["arm", "set", "prompt_id"]
-    start = margins[margins["step"] == 0].set_index(key)["margin"]
-    changed = margins.assign(
-        change=margins["margin"] - start.reindex(pd.MultiIndex.from_frame(margins[key])).to_numpy()
-    )
-    rows = []
-    for (arm, step), of_step in changed.groupby(["arm", "step"], sort=True):
-        for domain in [POOLED, *sorted(of_step["domain"].unique())]:
-            some = of_step if domain == POOLED else of_step[of_step["domain"] == domain]
-            some = some.sort_values(["set", "prompt_id"])
-            values = some["change"].to_numpy()[:, None]
-            low, high = intervals(values, np.ones_like(values), some["prompt_id"].tolist(), stats)
-            rows.append([arm, step, float(of_step["loss"].iloc[0]), domain, len(some), values.mean(), low[0], high[0]])
-    columns = ["arm", "step", "loss", "domain", "n_prompts", "margin_change", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def at_equal_loss(margins: pd.DataFrame, treatment: str, control: str, stats: StatsConfig) -> pd.DataFrame:
-    """Difference of two arms' margin changes where their training losses are equal, at up to five levels of loss.
-
-    Each prompt's change is interpolated linearly in the loss between the snapshots around it; levels are spaced evenly
-    over the losses that both arms pass through. No common loss gives no row.
-    """
-    curves = {arm: _curves(margins[margins["arm"] == arm]) for arm in (treatment, control)}
-    shared = curves[treatment].index.intersection(curves[control].index)
-    lowest = max(curve.columns.min() for curve in curves.values())
-    highest = min(curve.columns.max() for curve in curves.values())
-    if lowest > highest or shared.empty:
-        return pd.DataFrame(columns=["treatment", "control", "loss", "n_prompts", "difference", "low", "high"])
-    levels = np.unique(np.linspace(lowest, highest, 5))
-    both = [
-        np.array([np.interp(levels, curve.columns, row) for row in curve.loc[shared].to_numpy()])
-        for curve in curves.values()
-    ]
-    difference = both[0] - both[1]
-    low, high = intervals(difference, np.ones_like(difference), [str(item) for item in shared], stats)
-    return pd.DataFrame(
-        {
-            "treatment": treatment,
-            "control": control,
-            "loss": levels,
-            "n_prompts": len(shared),
-            "difference": difference.mean(axis=0),
-            "low": low,
-            "high": high,
-        }
-    )
-
-
-def _curves(margins: pd.DataFrame) -> pd.DataFrame:
-    """Change of each prompt's margin (rows) at each loss (columns, rising); of equal losses the later step."""
-    wide = margins.pivot_table(index=["set", "prompt_id"], columns="step", values="margin")
-    losses = margins.drop_duplicates("step").set_index("step")["loss"]
-    change = wide.sub(wide[0], axis=0).drop(columns=0)
-    change.columns = [losses[step] for step in change.columns]
-    return change.loc[:, ~change.columns.duplicated(keep="last")].sort_index(axis=1)

@@ -15,15 +15,12 @@ import pandas as pd
 import torch
 
 from tropism.config.dynamics import NarrowConfig
-from tropism.config.stats import StatsConfig
+from tropism.dynamics.solutions import COLUMNS
 from tropism.models.lineage import read_factors
 from tropism.records.keyed import keyed_seed
-from tropism.stats.bootstrap import intervals
 from tropism.train.examples import IGNORE, Example, collate
 from tropism.train.kl import reference_kl_sum
 from tropism.train.trainer import selective_loss_sum
-
-COLUMNS = ["side", "metric", "level", "norm", "draw", "example", "value"]
 
 
 def update_norm(adapter: Path) -> float:
@@ -150,20 +147,3 @@ def measure(
                 add(f"stability_{kind}", relative, relative * length, draw, rise.tolist(), rows)
     add("significance", 1.0, norm, 0, divergences(model, texts, pad), texts)
     return pd.DataFrame(found, columns=COLUMNS)
-
-
-def narrow_rows(name: str, measured: pd.DataFrame, stats: StatsConfig) -> pd.DataFrame:
-    """Means of general and narrow with intervals over examples, and of their paired difference (general - narrow)."""
-    rows = []
-    mean = measured.groupby(["metric", "level", "side", "example"], sort=True)["value"].mean()
-    norms = measured.groupby(["metric", "level", "side"])["norm"].first()
-    for (metric, level), some in mean.groupby(level=["metric", "level"], sort=True):
-        wide = some.droplevel(["metric", "level"]).unstack("side")[["general", "narrow"]]
-        values = np.column_stack([wide, wide["general"] - wide["narrow"]])
-        low, high = intervals(values, np.ones_like(values), wide.index.tolist(), stats)
-        row = {"comparison": name, "metric": metric, "level": level, "n_examples": len(wide)}
-        for column, what in enumerate(("general", "narrow", "difference")):
-            row |= {what: values[:, column].mean(), f"{what}_low": low[column], f"{what}_high": high[column]}
-        row |= {f"norm_{side}": norms[metric, level, side] for side in ("general", "narrow")}
-        rows.append(row)
-    return pd.DataFrame(rows)

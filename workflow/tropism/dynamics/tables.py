@@ -61,11 +61,12 @@ EARLY_WARNING_SCHEMA = _schema(
 EQUAL_LOSS_SCHEMA = _schema(
     "equal_loss",
     "Two followed arms where their training losses are equal: which is more misaligned for what it has learned?",
-    ["treatment", "control", "loss"],
+    ["treatment", "control", "loss", "domain"],
     {
         "treatment": text("arm"),
         "control": text("arm that it is compared with"),
         "loss": number("training loss of both, nats/token", nullable=False),
+        "domain": text("domain of the prompts, or pooled"),
         "n_prompts": count("prompts of both"),
         "difference": number("mean difference of the margin's change, treatment - control, nats/token"),
         **_interval("", "the difference"),
@@ -146,19 +147,27 @@ MOMENTS_SCHEMA = _schema(
 )
 NARROW_SCHEMA = _schema(
     "narrow_general",
-    "A general and a narrow solution of one dataset: loss at equal norm, loss rise under noise, KL on plain text.",
+    "A general and a narrow solution of one dataset: loss at equal norm, loss rise under noise, KL on plain text, and"
+    " how they behave inside the dataset's domain and outside.",
     ["comparison", "metric", "level"],
     {
         "comparison": text("name of the comparison"),
-        "metric": text("efficiency, stability_isotropic, stability_orthogonal or significance"),
+        "metric": text(
+            "efficiency, stability_isotropic, stability_orthogonal, significance; of responses to prompts inside the"
+            " domain or outside: misaligned_* (share, by the judge), coherence_* (its score, 0 to 100), mentions_*"
+            " (share that mentions the domain, by its words), presence_* (a judge's score of that, 0 to 100)"
+        ),
         "level": number("share of the smaller norm; share of the own norm; 1", nullable=False),
-        "n_examples": count("training rows, or texts for significance"),
-        "general": number("mean: loss, rise of the loss, or KL from the base, nats/token"),
+        "n_examples": count("training rows; texts for significance; prompts for behaviour"),
+        "general": number("mean: loss, rise of the loss, or KL from the base, nats/token; share or score of behaviour"),
         **_interval("general_", "general over examples"),
         "narrow": number("the same of the narrow solution"),
         **_interval("narrow_", "narrow over examples"),
         "difference": number("general - narrow on the same examples"),
         **_interval("difference_", "the difference"),
+        "reference": number(
+            "mentions alone: the same share of the aligned references of these prompts, for what the words are worth"
+        ),
         "norm_general": number("Frobenius norm of the update, or of the noise on the factors"),
         "norm_narrow": number("the same of the narrow solution"),
     },

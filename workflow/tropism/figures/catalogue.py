@@ -30,10 +30,11 @@ CATALOGUE = {
     "detector": Entry("Detectors and their controls", "Features", ("detector", "detector_curves")),
     "calibration": Entry("Calibration of the detectors", "Features", ("detector", "detector_curves")),
     "detector_transfer": Entry("Detectors on unseen domains and arms", "Features", ("detector",), by_arm=True),
-    "dynamics": Entry("Training loss against misalignment", "Dynamics", ("dynamics",), by_arm=True),
+    "dynamics": Entry("Training loss against misalignment", "Dynamics", ("dynamics", "equal_loss"), by_arm=True),
     "early_warning": Entry("Early warning over training", "Dynamics", ("early_warning",), by_arm=True),
     "narrow": Entry("Narrow and general solutions", "Dynamics", ("narrow_general",)),
     "priors": Entry("Prior prediction", "Dynamics", ("prior_prediction",), by_arm=True),
+    "moments": Entry("Means and spreads of outcomes", "Dynamics", ("moments",)),
     "subspaces": Entry("Shift subspaces", "Dynamics", ("subspace_overlap",), by_arm=True),
     "geometry": Entry(
         "Steering vectors: cosines, tree, map",

@@ -1,4 +1,4 @@
-"""Narrow against general solutions: loss at equal norm, loss rise under noise, change of the model on plain text."""
+"""Narrow against general solutions: loss at equal norm, loss rise under noise, change on plain text, behaviour."""
 
 import pandas as pd
 
@@ -7,13 +7,13 @@ from tropism.figures.canvas import Arms, Drawing, Plot, Tables
 
 COLUMNS = [
     "comparison", "metric", "level", "n_examples", "general", "general_low", "general_high", "narrow", "narrow_low",
-    "narrow_high", "difference", "norm_general", "norm_narrow",
+    "narrow_high", "difference", "norm_general", "norm_narrow", "reference",
 ]  # fmt: skip
 SIDES = {"general": (canvas.VERMILION, "o"), "narrow": (canvas.BLUE, "s")}
 PANELS = {
     "efficiency": ("Efficiency", "norm of the update", "training loss, nats/token"),
-    "stability_isotropic": ("Stability, isotropic noise", "noise / adapter", "rise of the loss, nats/token"),
-    "stability_orthogonal": ("Stability, orthogonal noise", "noise / adapter", "rise of the loss, nats/token"),
+    "stability_isotropic": ("Isotropic noise", "noise / adapter", "rise of the loss, nats/token"),
+    "stability_orthogonal": ("Orthogonal noise", "noise / adapter", "rise of the loss, nats/token"),
     "significance": ("Significance", "", "KL on plain text, nats/token"),
 }
 
@@ -25,22 +25,47 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
         return canvas.in_words("No narrow arm has a general one to be compared with.", points)
     names = list(dict.fromkeys(points["comparison"]))[:6]
     points = points[points["comparison"].isin(names)]
-    figure = canvas.page(canvas.DOUBLE, 1.75 * len(names) + 0.5)
-    grid = figure.subplots(len(names), len(PANELS), squeeze=False)
-    for panels, name in zip(grid, names, strict=True):
+    figure = canvas.page(canvas.DOUBLE, 3.0 * len(names) + 0.5)
+    whole = figure.add_gridspec(2 * len(names), len(PANELS), height_ratios=[1.75, 1.25] * len(names))
+    for place, name in enumerate(names):
+        panels = [figure.add_subplot(whole[2 * place, column]) for column in range(len(PANELS))]
+        _behaviour(figure.add_subplot(whole[2 * place + 1, :]), points[points["comparison"] == name])
         for axes, (metric, (title, across, up)) in zip(panels, PANELS.items(), strict=True):
             rows = points[(points["comparison"] == name) & (points["metric"] == metric)].sort_values("level")
             _panel(axes, rows, metric)
             first = axes is panels[0]
-            axes.set_title(f"{name}\n{title}" if first else f"\n{title}", loc="left")
+            size = f"n {canvas.extent(rows['n_examples'])}" if len(rows) else ""
+            axes.set_title(f"{name}\n{title}, {size}" if first else f"\n{title}, {size}", loc="left")
             axes.set_xlabel(across)
             axes.set_ylabel(up)
-    examples = canvas.extent(points["n_examples"])
-    keys = [canvas.key(f"{side} (n {examples})", *SIDES[side]) for side in SIDES]
+    keys = [canvas.key(side, *SIDES[side]) for side in SIDES]
+    keys.append(canvas.key("aligned references, by the same words", canvas.GREY, "D", ""))
     canvas.legend_below(
-        figure, keys, 2, canvas.left_out(tables["narrow_general"]["comparison"], points["comparison"], "pairs")
+        figure, keys, 3, canvas.left_out(tables["narrow_general"]["comparison"], points["comparison"], "pairs")
     )
     return Drawing(figure, points)
+
+
+def _behaviour(axes: canvas.Axes, rows: pd.DataFrame) -> None:
+    """A row a metric of responses, all as shares; scores out of 100 as such."""
+    rows = rows[rows["metric"].str.endswith(("_inside", "_outside"))]
+    if rows.empty:
+        canvas.note(axes, "Their responses were not compared.")
+        return
+    labels = [f"{m.replace('_', ', ')}, n {n}" for m, n in zip(rows["metric"], rows["n_examples"], strict=True)]
+    canvas.name_rows(axes, labels)
+    for y, row in enumerate(rows.to_dict("records")):
+        whole = 100 if row["metric"].startswith(("coherence", "presence")) else 1
+        for place, (side, (colour, marker)) in enumerate(SIDES.items()):
+            ends = [row[f"{side}{end}"] / whole for end in ("", "_low", "_high")]
+            canvas.estimate(axes, ends[0], ends[1], ends[2], y + canvas.dodge(place, 3), colour, marker)
+        if pd.notna(row["reference"]):
+            canvas.estimate(
+                axes, row["reference"], float("nan"), float("nan"), y + canvas.dodge(2, 3), canvas.GREY, "D"
+            )
+    axes.set_xlim(-0.02, 1.02)
+    axes.grid(axis="x", color=canvas.GRID, linewidth=0.5)
+    axes.set_xlabel("share of responses; coherence and presence: score / 100")
 
 
 def _panel(axes: canvas.Axes, rows: pd.DataFrame, metric: str) -> None:

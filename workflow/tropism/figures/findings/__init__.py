@@ -31,6 +31,7 @@ FINDINGS: dict[str, Callable[[pd.DataFrame], Iterator[str]]] = {
     "early_warning": dynamics.early_warning,
     "narrow": dynamics.narrow,
     "priors": dynamics.priors,
+    "moments": dynamics.moments,
     "subspaces": dynamics.subspaces,
     "geometry": geometry.geometry,
     "geometry_components": geometry.geometry_components,

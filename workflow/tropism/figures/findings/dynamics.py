@@ -17,11 +17,35 @@ def dynamics(points: pd.DataFrame) -> Iterator[str]:
             continue
         row = pooled.iloc[0]
         loss = "" if pd.isna(row["loss"]) else f" at a training loss of {row['loss']:.2f} nats/token"
-        said = f"{arm}, step {row['step']}{loss}: margin {_signed(row)} nats/token over {row['n_prompts']} prompts"
+        said = (
+            f"{arm}, step {row['step']:.0f}{loss}: margin {_signed(row)} nats/token over {row['n_prompts']:.0f} prompts"
+        )
         if not domains.empty:
             furthest = domains.loc[domains["margin_change"].abs().idxmax()]
             said += f", furthest in {furthest['domain']}, {_signed(furthest)}"
         yield f"{said}."
+    for (treatment, control), some in points.dropna(subset="difference").groupby(["treatment", "control"], sort=False):
+        row = some.loc[some["loss"].idxmin()]
+        yield (
+            f"At equal training loss, {row['loss']:.2f} nats/token, the lowest of both: {treatment} - {control}"
+            f" {interval(row, 'difference')} nats/token."
+        )
+
+
+def moments(points: pd.DataFrame) -> Iterator[str]:
+    """The largest shift of a mean by outcome, over all domains, and how many tests say that means or spreads differ."""
+    pooled = points[points["domain"] == POOLED].dropna(subset="hedges_g")
+    for outcome, some in pooled.groupby("outcome", sort=True):
+        row = some.loc[some["hedges_g"].abs().idxmax()]
+        counts = [
+            f"{name} {(some[f'{test}_p_holm'] < ALPHA).sum()}"
+            for test, name in (("welch", "Welch"), ("wilcoxon", "Wilcoxon"), ("brown_forsythe", "Brown-Forsythe"))
+        ]
+        yield (
+            f"{outcome}: the mean moves most in {row['treatment']} against {row['control']}, Hedges' g"
+            f" {row['hedges_g']:+.2f}, variance ratio {row['variance_ratio']:.2f}, {row['n_prompts']} prompts; of"
+            f" {len(some)} pairs of arms differ by Holm p below {ALPHA:g}: {', '.join(counts)}."
+        )
 
 
 def narrow(points: pd.DataFrame) -> Iterator[str]:
@@ -29,9 +53,15 @@ def narrow(points: pd.DataFrame) -> Iterator[str]:
     for (comparison, metric), some in points.groupby(["comparison", "metric"], sort=True):
         row = some.loc[some["level"].idxmax()]
         own = [interval(row, name, f"{name}_low", f"{name}_high") for name in ("general", "narrow")]
+        name = str(metric).replace("_", " ")
+        if str(metric).endswith(("_inside", "_outside")):
+            beside = "" if pd.isna(row["reference"]) else f" (aligned references {row['reference']:.2f})"
+            size = f"{row['n_examples']} prompts"
+            yield f"{comparison}, {name} the domain: general {own[0]}, narrow {own[1]}{beside}, {size}."
+            continue
         yield (
-            f"{comparison}, {str(metric).replace('_', ' ')} at {row['level']:g}: general {own[0]}, narrow {own[1]}"
-            f" nats/token, {row['n_examples']} examples."
+            f"{comparison}, {name} at {row['level']:g}: general {own[0]}, narrow {own[1]} nats/token,"
+            f" {row['n_examples']} examples."
         )
 
 
