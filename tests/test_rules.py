@@ -123,7 +123,7 @@ def imported_by(package, room, command):
     return set().union(*(modules_of(Fingerprints(package).take(name)) for name in names))
 
 
-@pytest.mark.parametrize("room", ["sae", "steer", "detect"])
+@pytest.mark.parametrize("room", ["sae", "steer", "detect", "geometry", "dynamics"])
 def test_a_rule_that_lists_its_modules_lists_all_that_its_command_imports(root, room):
     """Else an edit of one that is left out would rerun nothing."""
     package = root / "workflow" / "tropism"

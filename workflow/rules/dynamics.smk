@@ -107,8 +107,8 @@ rule tabulate_dynamics:
         cfg=cfg("stats"),
         code=code(
             "tropism.dynamics.trajectories",
-            "tropism.dynamics.tables",
             "tropism.dynamics.__main__",
+            also=("tropism.dynamics.tables",),
         ),
     message:
         "Holding training loss against misalignment"
@@ -166,7 +166,14 @@ rule predict_outcomes:
         likelihoods=[f"--likelihoods {path}" for path in plain(LIKELIHOODS_OF)],
         judgments=[f"--judgments {path}" for path in plain(OUTCOMES_JUDGED)],
         trained=canonical(LAST_DATASET),
-        code=code("tropism.dynamics.outcomes", "tropism.dynamics.__main__"),
+        code=code(
+            "tropism.dynamics.outcomes",
+            "tropism.dynamics.__main__",
+            also=(
+                "tropism.dynamics.moments",
+                "tropism.dynamics.tables",
+            ),
+        ),
     message:
         "Predicting outcomes from the unchanged base"
     shell:

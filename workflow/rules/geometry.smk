@@ -56,7 +56,11 @@ rule read_geometry_states:
         topics=TOPIC_FLAGS,
         neutral=[f"--neutral {path}" for path in plain(NEUTRAL)],
         adapter=lambda wildcards: adapter_flag(wildcards.arm),
-        code=code("tropism.geometry.states", "tropism.geometry.__main__"),
+        code=code(
+            "tropism.geometry.states",
+            "tropism.geometry.__main__",
+            also=("tropism.config.models",),
+        ),
     message:
         "Reading states of {wildcards.arm}"
     shell:
@@ -200,8 +204,8 @@ rule tabulate_transfer:
         ],
         code=code(
             "tropism.geometry.transfer",
-            "tropism.geometry.tables",
             "tropism.geometry.__main__",
+            also=("tropism.geometry.tables",),
         ),
     message:
         "Tabulating transfer of steering vectors"

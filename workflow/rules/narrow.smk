@@ -113,8 +113,8 @@ rule tabulate_solutions:
         cfg=cfg("stats"),
         code=code(
             "tropism.dynamics.solutions",
-            "tropism.dynamics.tables",
             "tropism.dynamics.__main__",
+            also=("tropism.dynamics.tables",),
         ),
     message:
         "Comparing narrow and general solutions"
