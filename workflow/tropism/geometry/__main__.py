@@ -160,12 +160,12 @@ def transfer(
         raise InputError(f"{len(judgments)} files of judgments for {len(scores)} of scores; give one for each")
     settings, calibrations = SteeringConfig.parse(config), read_calibrations(calibration or [])
     targets = [pd.read_parquet(path) for path in scores]
-    read = [
+    said = [
         judged(pd.read_parquet(path), table, calibrations)
         for path, table in zip(judgments or [], targets, strict=False)
     ]
     likelihoods = [table.assign(judge=NOBODY, n_responses=float("nan")) for table in targets]
-    measured = pd.concat([*likelihoods, *read], ignore_index=True)
+    measured = pd.concat([*likelihoods, *said], ignore_index=True)
     write_table(output, transfer_table(measured, settings), TRANSFER_SCHEMA)
     write_table(doses, dose_table(measured, settings), DOSE_SCHEMA)
 
