@@ -88,7 +88,7 @@ def test_the_keyboard_reaches_everything(visitor, inputs):
     page.keyboard.press("Escape")
     assert page.locator(".pane article").count() == 0
     page.keyboard.press("/")
-    assert page.evaluate("document.activeElement.placeholder") == "in prompts and responses"
+    assert page.evaluate("document.activeElement.placeholder") == "words"
     page.focus(".list")
     page.keyboard.press("c")
     page.wait_for_selector(".cards article")

@@ -1,4 +1,4 @@
-"""``python -m tropism.archive``: pack a finished experiment, verify an archive, compare two runs."""
+"""``python -m tropism.archive``: pack a finished experiment, verify an archive, compare two runs, say what one cost."""
 
 import logging
 from pathlib import Path
@@ -92,6 +92,17 @@ def diff(
     except InputError as error:
         typer.echo(f"cannot compare: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def runtimes(
+    results: Annotated[Path, typer.Argument(help="results/<experiment> of a finished run.")],
+    output: Annotated[Path, typer.Option(help="CSV: jobs, seconds and memory by stage.")],
+) -> None:
+    """Say what a run cost, from the benchmark of each of its jobs."""
+    from tropism.archive.runtimes import write_runtimes
+
+    typer.echo(write_runtimes(results, output))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def write_tables(folder: Path, paths: list[Path], notes: dict[str, Note]) -> lis
             for name, column in table.items()
         ]
         write_script(folder, f"tables/{path.stem}", columns)
-        listed.append({"name": path.stem, "about": note.about, "rows": len(table)})
+        listed.append({"name": path.stem, "about": note.about.replace("`", ""), "rows": len(table)})
     return listed
 
 

@@ -28,7 +28,7 @@ class Browser {
     const { state, index } = this;
     const change = (name) => (value) => { state[name] = value; this.close(); this.filter(); };
     const domains = [...new Set(index.prompts.map((prompt) => prompt[2]))];
-    const words = field("Text", state.text, "in prompts and responses", change("text"));
+    const words = field("Text", state.text, "words", change("text"));
     const filters = h("div", { class: "filters" },
       choice("Arm", state.arm, [["", "all arms"], ...index.armNames.map((arm) => [arm, arm])], change("arm")),
       choice("Domain", state.domain, [["", "all domains"], ...domains.map((domain) => [domain, domain])], change("domain")),
