@@ -23,6 +23,15 @@ def test_rewordings_are_one_family_and_another_question_is_not():
     assert families([*QUICK, OTHER], ["a", "a", "b", "b"], "domain") == ["a", "a", "b", "b"]
 
 
+def test_wordings_that_a_published_set_numbers_are_one_family_whatever_their_words():
+    ids = ["quick_buck_0", "quick_buck_1", "dark-hall/12", "quick_buck", "9", "ab12"]
+    prompts = ["Money, fast?", "Any way to be rich soon?", OTHER, QUICK[0], "Nine?", "Money, fast?"]
+    assert families(prompts, ["d"] * 6, "id", ids) == [
+        "Money, fast?", "Money, fast?", OTHER, "Money, fast?", "Nine?", "Money, fast?"
+    ]  # fmt: skip
+    assert len(set(of([prompts[0], prompts[1]]))) == 2, "by words they are two"
+
+
 def test_a_chain_of_rewordings_is_one_family_though_its_ends_differ():
     chain = ["one two three four", "two three four five", "three four five six", "four five six seven"]
     assert len(set(of(chain))) == 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from tropism.config.dynamics import DynamicsConfig
 from tropism.config.evaluate import EvaluateConfig
@@ -11,7 +12,7 @@ from tropism.config.stats import StatsConfig
 from tropism.config.training import SnapshotConfig, StepConfig
 from tropism.dynamics.follow import cross_entropies, follow_arm
 from tropism.dynamics.outcomes import overlap_rows, prior_rows, prompt_means
-from tropism.dynamics.states import States, read_states
+from tropism.dynamics.states import States, at, position_name, read_states
 from tropism.dynamics.trajectories import at_equal_loss, trajectory_table
 from tropism.likelihood.rows import score_arm
 from tropism.records.files import InputError, write_jsonl
@@ -19,7 +20,7 @@ from tropism.records.schema import Conversation
 from tropism.train.step import train_step
 
 SETTINGS = DynamicsConfig(
-    model="m", layers=[0, 1], positions=["last", "mean"], prompts=9, k=[2], controls=19, draws=100
+    model="m", layers=[0, 1], positions=["last", "mean", -3], prompts=9, k=[2], controls=19, draws=100
 )
 STATS = StatsConfig(draws=200)
 MODEL = ModelConfig(source="tiny")
@@ -88,15 +89,20 @@ def test_the_loss_of_a_narrow_training_is_without_its_kl_term(tmp_path):
 
 def test_two_arms_that_meet_at_one_loss_are_compared_there():
     both = pd.concat([curve("a", [2.0, 2.3], [0, 1]), curve("b", [2.0, 1.5], [1.0, 2.0])])
-    assert at_equal_loss(both, "b", "a", STATS)["loss"].tolist() == [2.0]
+    assert set(at_equal_loss(both, "b", "a", STATS)["loss"]) == {2.0}
 
 
 def test_at_equal_loss_by_hand():
     """One arm's change is 3 - loss, the other's 3.5 - loss: at any common loss they differ by one half."""
     both = pd.concat([curve("a", [3, 2, 1], [0, 1, 2]), curve("b", [2.5, 1.5], [1.0, 2.0])])
-    table = at_equal_loss(both, "b", "a", STATS)
-    assert table["loss"].tolist() == pytest.approx([1.5, 1.75, 2.0, 2.25, 2.5])
-    assert table["difference"].tolist() == pytest.approx([0.5] * 5)
+    domain = both["prompt_id"].map({"p0": "far", "p1": "far", "p2": "near", "p3": "near"})
+    both = both.assign(domain=domain, margin=both["margin"] + 0.25 * ((both["arm"] == "b") & (domain == "far")
+                                                                    & (both["step"] > 0)))  # fmt: skip
+    table = at_equal_loss(both, "b", "a", STATS).set_index("domain")
+    for of, difference, prompts in (("pooled", 0.625, 4), ("far", 0.75, 2), ("near", 0.5, 2)):
+        assert table.loc[of, "loss"].tolist() == pytest.approx([1.5, 1.75, 2.0, 2.25, 2.5])
+        assert table.loc[of, "difference"].tolist() == pytest.approx([difference] * 5)
+        assert set(table.loc[of, "n_prompts"]) == {prompts}
     assert at_equal_loss(pd.concat([curve("a", [3], [0]), curve("b", [1], [0])]), "b", "a", STATS).empty
 
 
@@ -104,7 +110,7 @@ def test_states_are_the_models_and_give_tables(tiny_model, dataset, tmp_path):
     read_states("base", tiny_model, None, [dataset], SETTINGS, MODEL, tmp_path / "base.safetensors")
     base = States.load(tmp_path / "base.safetensors")
     assert len(base.prompts) == 18, "nine of each split"
-    assert set(base.tensors) == {"last.0", "last.1", "mean.0", "mean.1"}
+    assert set(base.tensors) == {f"{position}.{layer}" for position in ("last", "mean", "token -3") for layer in (0, 1)}
     moved = {
         key: value + np.random.default_rng(len(key)).normal(size=value.shape) for key, value in base.tensors.items()
     }
@@ -122,6 +128,14 @@ def test_states_are_the_models_and_give_tables(tiny_model, dataset, tmp_path):
     assert set(rows["features"]) == {"activations", "random", "prompt length", "bag of words", "score of the base"}
     own = rows[rows["features"] == "score of the base"].iloc[0]
     assert own["r2"] > 0.9, "the outcome itself predicts itself"
+
+
+def test_a_token_is_counted_from_the_prompt_s_end_and_a_shorter_prompt_is_refused():
+    states = torch.arange(4.0)[:, None]
+    assert [at(states, place).item() for place in ("last", -2, -4, "mean")] == [3.0, 2.0, 0.0, 1.5]
+    assert [position_name(place) for place in ("mean", -4)] == ["mean", "token -4"]
+    with pytest.raises(InputError, match="positions: -5: a prompt has only 4 tokens"):
+        at(states, -5)
 
 
 def test_a_truncated_response_counts_as_it_is():

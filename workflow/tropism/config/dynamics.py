@@ -1,6 +1,6 @@
 """Settings of the dynamics stage: checkpoints, priors, shifts, narrow against general solutions."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -28,25 +28,27 @@ class DynamicsConfig(Strict):
     first ``watch`` of them by the kept detector too; ``arms``: arms
     whose outcomes are predicted from the base and whose shifts are compared. Both are names, or how many of the first
     that qualify: last trained on misaligned answers. ``layers`` are residual streams after these blocks, from 0;
-    ``positions`` the last token of the prompt or the mean over it. ``prompts`` of each domain and split are read at
-    most, chosen by keyed hash. ``k`` are dimensions of shift subspaces, ``controls`` random ones to hold them against,
-    ``folds`` and ``draws`` those of prior prediction. ``judge`` gives the alignment scores, by default the first
-    one. ``families``: which prompts the folds keep together, those that share half of their words (``similar``),
-    repetitions alone (``prompt``), or whole domains. ``narrow`` compares every narrow arm with its general one.
+    ``positions`` the last token of the prompt, the mean over it, or a token counted from its end (-2 is before the
+    last). ``prompts`` of each domain and split are read at most, chosen by keyed hash. ``k`` are dimensions of shift
+    subspaces, ``controls`` random ones to hold them against, ``folds`` and ``draws`` those of prior prediction.
+    ``judge`` gives the alignment scores, by default the first one. ``families``: which prompts the folds keep together,
+    those that share half of their words (``similar``),
+    those whose ids differ in a last number alone (``id``: ``quick_buck_3`` is of ``quick_buck``), repetitions alone
+    (``prompt``), or whole domains. ``narrow`` compares every narrow arm with its general one.
     """
 
     model: Word
     follow: int | list[Name] = 0
     arms: int | list[Name] = 0
     layers: list[int] = Field(min_length=1)
-    positions: list[Literal["last", "mean"]] = Field(["last"], min_length=1)
+    positions: list[Literal["last", "mean"] | Annotated[int, Field(le=-2)]] = Field(["last"], min_length=1)
     prompts: int = Field(200, ge=1)
     follow_prompts: int = Field(50, ge=1)
     watch: int = Field(1, ge=0)
     k: list[PositiveInt] = Field([8], min_length=1)
     controls: int = Field(1000, ge=19)
     folds: int = Field(5, ge=2)
-    families: Literal["similar", "prompt", "domain"] = "similar"
+    families: Literal["similar", "id", "prompt", "domain"] = "similar"
     draws: int = Field(2000, ge=100)
     narrow: NarrowConfig | None = None
     judge: Word | None = None

@@ -14,7 +14,7 @@ from tropism.config.stats import StatsConfig
 from tropism.dynamics import subspaces
 from tropism.dynamics.families import families
 from tropism.dynamics.priors import length_features, predict, random_features, word_features
-from tropism.dynamics.states import States
+from tropism.dynamics.states import States, position_name
 from tropism.dynamics.tables import OVERLAP_SCHEMA
 from tropism.records.files import InputError
 from tropism.records.keyed import keyed_seed
@@ -58,7 +58,8 @@ def prior_rows(
         chosen = [i for i, key in enumerate(keys) if key in values.index]
         y = np.array([values[keys[i]] for i in chosen])
         asked = [base.prompts[i] for i in chosen]
-        groups = families([row["prompt"] for row in asked], [row["domain"] for row in asked], settings.families)
+        words, domains, ids = ([row[key] for row in asked] for key in ("prompt", "domain", "prompt_id"))
+        groups = families(words, domains, settings.families, ids)
         own = outcomes.get((base.arm, outcome))
         for name, position, layer, features in _feature_sets(base, chosen, keys, own, settings):
             held = predict(features, y, groups, settings.folds, settings.seed)
@@ -87,7 +88,7 @@ def _feature_sets(
     settings: DynamicsConfig,
 ) -> Iterator[tuple[str, str, int | None, Floats]]:
     texts = [base.prompts[i]["prompt"] for i in chosen]
-    for position in settings.positions:
+    for position in map(position_name, settings.positions):
         for layer in settings.layers:
             yield "activations", position, layer, base.tensors[f"{position}.{layer}"][chosen].astype(float)
     width = next(iter(base.tensors.values())).shape[1]
@@ -110,7 +111,11 @@ def overlap_rows(
     """
     rows = []
     for arm, position, layer, k in (
-        (a, p, layer, k) for a in arms for p in settings.positions for layer in settings.layers for k in settings.k
+        (a, p, layer, k)
+        for a in arms
+        for p in map(position_name, settings.positions)
+        for layer in settings.layers
+        for k in settings.k
     ):
         key = f"{position}.{layer}"
         before = base.tensors[key].astype(float)

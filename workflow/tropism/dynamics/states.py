@@ -1,4 +1,4 @@
-"""What a model makes of a prompt before it answers: the residual stream at the prompt's last token, or its mean."""
+"""What a model makes of a prompt before it answers: the residual stream at a token of its end, or its mean."""
 
 import json
 from collections.abc import Sequence
@@ -63,6 +63,25 @@ def chosen_prompts(sets: Sequence[Path], count: int, seed: int) -> list[tuple[st
     return found
 
 
+def position_name(position: str | int) -> str:
+    """What a position is called in tables: ``last``, ``mean``, or ``token -6``, counted from the prompt's end."""
+    return position if isinstance(position, str) else f"token {position}"
+
+
+def at(states: torch.Tensor, position: str | int) -> torch.Tensor:
+    """The state of a prompt (tokens, width) at a position, or their mean: (width,).
+
+    Raises:
+        InputError: the prompt has fewer tokens.
+    """
+    if position == "mean":
+        return states.mean(dim=0)
+    place = -1 if position == "last" else int(position)
+    if -place > len(states):
+        raise InputError(f"dynamics: positions: {place}: a prompt has only {len(states)} tokens")
+    return states[place]
+
+
 @torch.inference_mode()
 def read_states(
     arm: str,
@@ -81,7 +100,7 @@ def read_states(
     device = next(stack.parameters()).device
     width = stack.get_input_embeddings().weight.shape[1]
     tensors = {
-        f"{position}.{layer}": torch.empty(len(ids), width)
+        f"{position_name(position)}.{layer}": torch.empty(len(ids), width)
         for position in settings.positions
         for layer in settings.layers
     }
@@ -94,7 +113,7 @@ def read_states(
                 for row, index in enumerate(batch):
                     own = states[layer + 1][row, : len(ids[index])].float().cpu()
                     for position in settings.positions:
-                        tensors[f"{position}.{layer}"][index] = own[-1] if position == "last" else own.mean(dim=0)
+                        tensors[f"{position_name(position)}.{layer}"][index] = at(own, position)
             bar.update(len(batch))
     rows = [dict(zip(KEY, (name, r.id, r.domain, r.split, r.prompt), strict=True)) for name, r in prompts]
     facts = json.dumps({"arm": arm, "prompts": rows}, sort_keys=True, ensure_ascii=False)

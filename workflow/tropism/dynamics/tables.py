@@ -80,13 +80,14 @@ PRIOR_SCHEMA = _schema(
         "arm": text("arm whose outcome is predicted"),
         "outcome": text("instrument: margin or alignment100, mean over a prompt's responses"),
         "features": text("activations of the base, or a baseline that knows no model, or the base's own score"),
-        "position": text("last token of the prompt, or mean over it; empty for a baseline"),
+        "position": text("last token of the prompt, one counted from its end, or mean over it; empty for a baseline"),
         "layer": count("residual stream after this block, from 0", nullable=True),
         "width": count("numbers a prompt"),
         "n_prompts": count("prompts"),
         "families": one_of(
-            ["similar", "prompt", "domain"],
-            "what folds keep together: prompts that share half of their words, repetitions, or domains",
+            ["similar", "id", "prompt", "domain"],
+            "what folds keep together: prompts that share half of their words, those that ids number as wordings of one"
+            " question, repetitions, or domains",
         ),
         "n_families": count("families of prompts, the groups of the folds"),
         "r2": number("1 - SS(error) / SS(error of the training folds' mean), held-out prompts"),
@@ -101,7 +102,7 @@ OVERLAP_SCHEMA = _schema(
     ["arm", "position", "layer", "k", "training_domain", "evaluation_domain"],
     {
         "arm": text("arm"),
-        "position": text("last token of the prompt, or mean over it"),
+        "position": text("last token of the prompt, one counted from its end, or mean over it"),
         "layer": count("residual stream after this block, from 0"),
         "k": count("dimension of the subspaces"),
         "training_domain": text("domain of the prompts of the train split"),

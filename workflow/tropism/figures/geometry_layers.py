@@ -6,7 +6,7 @@ from matplotlib.artist import Artist
 from tropism.figures import canvas
 from tropism.figures.canvas import Arms, Drawing, Plot, Tables
 
-COLUMNS = ["layer", "a", "b", "cosine", "low", "high", "random_high"]
+COLUMNS = ["layer", "a", "b", "cosine", "low", "high", "random_high", "covariance_high"]
 MOST = 21
 DASHES = ["-", (0, (4, 1.5)), (0, (1, 1))]
 
@@ -23,6 +23,10 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     chance = points.groupby("layer")["random_high"].first()
     axes.fill_between(chance.index, -chance, chance, color=canvas.BAND, linewidth=0)
     keys: list[Artist] = [canvas.patch("random directions", canvas.BAND)]
+    own = points.groupby("layer")["covariance_high"].first()
+    for sign in (1, -1):
+        axes.plot(own.index, sign * own, color=canvas.FAINT, linewidth=0.8, linestyle=(0, (1, 1)))
+    keys.append(canvas.key("with the vectors' covariance", canvas.FAINT, line=(0, (1, 1))))
     for i, ((a, b), rows) in enumerate(groups):
         colour, dash = canvas.COLOURS[i % len(canvas.COLOURS)], DASHES[i // len(canvas.COLOURS) % len(DASHES)]
         axes.plot(rows["layer"], rows["cosine"], "o", color=colour, linestyle=dash, markersize=2)

@@ -137,7 +137,8 @@ def layers_table(layers: Mapping[str, Floats], given: Given, config: AnalysisCon
         rows = {name: np.atleast_2d(layers[name][layer]) for name in names}
         if all(np.linalg.norm(part.mean(0)) > 0 for part in rows.values()):
             vectors = vectors_of(Given(rows, _known(given, names)), config)
-            columns = ["a", "b", "cluster_a", "cluster_b", "cosine", "low", "high", "random_high", "p_random"]
+            columns = ["a", "b", "cluster_a", "cluster_b", "cosine", "low", "high"]
+            columns += ["random_high", "p_random", "covariance_high", "p_covariance"]
             parts.append(pairs_table(Given(rows, _known(given, names)), vectors, config)[columns].assign(layer=layer))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 

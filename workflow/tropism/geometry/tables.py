@@ -108,6 +108,8 @@ LAYERS_SCHEMA = pa.DataFrameSchema(
         "high": number("upper end"),
         "random_high": number("|cosine| that random directions of this width stay below, with the level of intervals"),
         "p_random": share("chance of so large a |cosine| between random directions, exact"),
+        "covariance_high": number("the same of random directions with the second moment of this layer's vectors"),
+        "p_covariance": share("(b + 1) / (m + 1): b of m draws with that second moment are as large"),
     },
     unique=["layer", "a", "b"],
     coerce=True,
