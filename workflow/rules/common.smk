@@ -1,5 +1,6 @@
 # What all stages use. The checked experiment, and the two parameters that decide when a job runs again.
 # Nothing heavy is imported here; `snakemake -n` stays quick.
+import json
 import os
 import re
 import shlex

@@ -30,6 +30,23 @@ def last_step(wildcards):
     return arm.steps[depth - 1].settings
 
 
+def training_mb(wildcards, input):
+    """MB of memory of a training, by what its base's manifest says of the size; once the base is there.
+
+    A parameter takes 16 bytes where all are trained (weight, gradient, Adam's two moments, in float32; see
+    tropism/train/memory.py), else its number format's. 1,400 MB hold libraries, Snakemake and a text's activations.
+    """
+    arm, depth = LINEAGES[wildcards.lineage]
+    manifest = json.loads(Path(input.base[0]).read_text())
+    files = manifest["files"].items()
+    # a base from the hub does not say; published weights are in formats of two bytes
+    stored = sum(file["bytes"] for name, file in files if name.endswith(".safetensors"))
+    parameters = manifest.get("parameters", stored // 2)
+    size = {"float32": 4, "bfloat16": 2}[EXPERIMENT.models[arm.model].dtype]
+    each = 16 if last_step(wildcards).method == "full" else size
+    return max(2000, 1400 + parameters * each // 10**6)
+
+
 def kl_datasets(step):
     return step.kl.datasets if step.kl else []
 

@@ -23,7 +23,7 @@ rule train_step:
         lineage=rf"(?!(?:{one_of([*FULL_LINEAGES, *PUBLISHED_LINEAGES])})/){WORD_PATTERN}(?:\.{NAME_PATTERN})+",
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        mem_mb=lambda wildcards, input, attempt: training_mb(wildcards, input) * attempt,
         runtime=240,
         gpu=1,
     params:

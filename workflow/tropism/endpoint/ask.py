@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 8.0
 HOPELESS = {401, 403, 404}
 """Statuses that the next request would get as well: no right to ask, or nothing there to be asked."""
+APART_S, ALL_APART_S = 0.015, 1.0
+"""Requests begin this far apart, all of them within the second number. Those that begin together are answered together
+by a server of even latency, and then all wait until this process has read the answers of all, round after round."""
 FORMAT_REFUSED = {400, 422}
 PATHS = {"chat": "/chat/completions", "text": "/completions"}
 
@@ -76,7 +79,8 @@ class Asking:
                 timeout=self.server.timeout_s,
             ) as client:
 
-                async def work() -> None:
+                async def work(delay: float) -> None:
+                    await asyncio.sleep(delay)
                     for number in self._until_stopped(queue):
                         replies[keys[number]] = await self._one(client, number, bodies[number], repeats[number])
                         self.stopped |= len(self.failures) > allowed
@@ -84,8 +88,9 @@ class Asking:
 
                 try:
                     async with asyncio.TaskGroup() as group:
-                        for _ in range(min(self.server.concurrency, len(missing))):
-                            group.create_task(work())
+                        workers = min(self.server.concurrency, len(missing))
+                        for place in range(workers):
+                            group.create_task(work(place * min(APART_S, ALL_APART_S / workers)))
                 except* EndpointError as errors:  # the answers cannot be kept, so asking on would be a waste
                     raise errors.exceptions[0] from None
         if self.stopped:
