@@ -64,7 +64,7 @@ def compare(a: Path, b: Path, output: Path | None) -> Iterator[str]:
 def _open(path: Path, scratch: Path) -> Run:
     project = unpack_to(path, scratch) if path.is_file() else path / "data" if (path / "bagit.txt").exists() else path
     if not (project / "archive.json").is_file():
-        return Run(path.name, _tables(project, path), {}, {}, {}, {}, "")
+        return Run(str(path), _tables(project, path), {}, {}, {}, {}, "")
     about, environment, omitted, weights = (
         json.loads((project / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("archive", "environment", "omitted", "weights")
@@ -75,7 +75,7 @@ def _open(path: Path, scratch: Path) -> Run:
     settings = yaml.safe_load((project / "experiment.yaml").read_text(encoding="utf-8"))
     changed = " with uncommitted changes" if about["uncommitted"] else ""
     return Run(
-        path.name,
+        str(path),
         _tables(project / "results" / about["experiment"], path),
         dict(_flat(settings)),
         code,
