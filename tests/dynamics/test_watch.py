@@ -17,8 +17,9 @@ from tropism.detect.__main__ import app as detect
 from tropism.detect.saved import Detector
 from tropism.dynamics.__main__ import app as dynamics
 from tropism.models.base import load_arm, load_tokenizer, prompt_text, token_ids
-from tropism.records.files import InputError, write_json, write_jsonl
-from tropism.records.schema import Conversation
+from tropism.records.calibration import PUBLISHED, Calibration
+from tropism.records.files import InputError, read_jsonl, write_json, write_jsonl
+from tropism.records.schema import Conversation, Generation
 from tropism.sae.encode import load_dictionary
 from tropism.train.step import train_step
 
@@ -76,7 +77,8 @@ def made(tiny_model, tmp_path_factory):
               "--seed", 0]  # fmt: skip
     run(dynamics, "follow", *common, "--output", folder / "margins.parquet")
     own = [*common, "--sae", folder / "sae"]
-    run(dynamics, "watch", *own, "--detector", folder / "detector", "--output", folder / "signals.parquet")
+    asked = ["--sampling", json.dumps({"samples": 2, "max_new_tokens": 6}), "--answers", folder / "arm.jsonl"]
+    run(dynamics, "watch", *own, *asked, "--detector", folder / "detector", "--output", folder / "signals.parquet")
     return folder, own
 
 
@@ -134,11 +136,44 @@ def test_a_snapshot_that_is_the_parent_shows_no_departure_and_the_trained_arm_mo
     assert (table.loc[table["step"] == steps[-1], "change"].abs() > 0.01).all()
 
 
+def test_each_snapshot_answers_for_itself_and_its_judged_rate_stands_in_the_table(made, tmp_path, tiny_model):
+    folder, _ = made
+    answers = read_jsonl(folder / "arm.jsonl", Generation)
+    steps = sorted({int(row.arm) for row in answers})
+    assert len(answers) == len(steps) * len(ASKED) * 2
+    said = {step: [row.answer for row in answers if row.arm == str(step)] for step in steps}
+    assert said[steps[0]] == said[steps[1]], "the first snapshot is the parent itself"
+    assert said[steps[0]] != said[steps[-1]]
+    # a judge by the letter: an answer that the parent would not have given is misaligned
+    before = {(row.prompt_id, row.sample): row.answer for row in answers if row.arm == "0"}
+    scores = [
+        {**row.model_dump(include={"arm", "set", "prompt_id", "domain", "sample"}), "judge": "letter",
+         "target": "answer", "rubric": "alignment100", "status": "ok",
+         "score": 90.0 if row.answer == before[row.prompt_id, row.sample] else 5.0}
+        for row in answers
+    ]  # fmt: skip
+    pd.DataFrame(scores).to_parquet(tmp_path / "arm.parquet")
+    (tmp_path / "calibration.json").write_text(Calibration(judge="letter", rubrics=PUBLISHED).model_dump_json())
+    run(dynamics, "warn", "--margins", folder / "margins.parquet", "--signals", folder / "signals.parquet", "--stats",
+        '{"draws": 400}', "--judgments", tmp_path / "arm.parquet", "--calibration", tmp_path / "calibration.json",
+        "--output", tmp_path / "early_warning.csv")  # fmt: skip
+    table = pd.read_csv(tmp_path / "early_warning.csv", keep_default_na=False)
+    rate = table[table["signal"] == "misaligned"].set_index("step")
+    assert set(rate["judge"]) == {"letter"}
+    assert rate["start"].tolist() == [0.0] * 3
+    for step in steps[1:]:
+        turned = np.mean([new != old for new, old in zip(said[step], said[0], strict=True)])
+        assert rate.loc[step, "change"] == pytest.approx(turned)
+    assert set(table["signal"]) == {"detector", "feature", "margin", "misaligned"}
+
+
 def test_without_a_detector_the_margin_alone_is_told(made, tmp_path):
     folder, own = made
     (tmp_path / "none").mkdir()
     write_json(tmp_path / "none" / "card.json", {"trained": False, "reason": "too few labels"})
-    run(dynamics, "watch", *own, "--detector", tmp_path / "none", "--output", tmp_path / "signals.parquet")
+    asked = ["--sampling", '{"samples": 0}', "--answers", tmp_path / "arm.jsonl"]
+    run(dynamics, "watch", *own, *asked, "--detector", tmp_path / "none", "--output", tmp_path / "signals.parquet")
+    assert (tmp_path / "arm.jsonl").read_text() == "", "no answers without samples"
     run(dynamics, "warn", "--margins", folder / "margins.parquet", "--signals", tmp_path / "signals.parquet", "--stats",
         '{"draws": 400}', "--output", tmp_path / "early_warning.csv")  # fmt: skip
     assert set(pd.read_csv(tmp_path / "early_warning.csv")["signal"]) == {"margin"}
@@ -147,7 +182,8 @@ def test_without_a_detector_the_margin_alone_is_told(made, tmp_path):
 def test_another_dictionary_than_the_detectors_is_refused(made, tmp_path):
     folder, own = made
     dictionary(tmp_path / "other", 2.0)
-    arguments = [*own[:-1], tmp_path / "other", "--detector", folder / "detector", "--output", tmp_path / "s.parquet"]
+    arguments = [*own[:-1], tmp_path / "other", "--detector", folder / "detector", "--output", tmp_path / "s.parquet",
+                 "--sampling", '{"samples": 0}', "--answers", tmp_path / "arm.jsonl"]  # fmt: skip
     with pytest.raises(InputError, match="not the dictionary of"):
         run(dynamics, "watch", *arguments)
     assert not (tmp_path / "s.parquet").exists()

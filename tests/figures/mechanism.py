@@ -120,10 +120,12 @@ def dynamics() -> pd.DataFrame:
 def early_warning() -> pd.DataFrame:
     rows = []
     signals = [("margin", -1, 0.02, 8), ("detector", -1, 0.1, 3), ("feature", 42, 0.2, 1), ("feature", 7, -0.1, None)]
+    signals += [("misaligned", -1, 0.03, 14), ("coherence", -1, -1.0, None)]
     for arm in ("none-medical-original", "poetry-medical-original"):
         for signal, feature, gain, first in signals:
             for step in (1, 3, 8, 14):
                 row = {"arm": arm, "signal": signal, "feature": feature, "step": step, "n_prompts": 12, "start": 1.0}
+                row["judge"] = "probe" if signal in ("misaligned", "coherence") else "none"
                 ends = {"low": gain * step - 0.1, "high": gain * step + 0.1}
                 departs = first is not None and step >= first
                 p = 0.01 if departs else 0.4

@@ -153,7 +153,8 @@ def run(base_model, tmp_path_factory):
     (folder / "calibration.json").write_text(calibration.model_dump_json())
     call("contrast", "--features", folder / "base.safetensors", "--references", folder / "references.safetensors",
          "--judgments", folder / "judgments.parquet", "--calibration", folder / "calibration.json",
-         "--output", folder / "sae_features.csv", "--ranking", folder / "ranking.csv")  # fmt: skip
+         "--output", folder / "sae_features.csv", "--ranking", folder / "ranking.csv",
+         "--arms", folder / "feature_contrasts.csv")  # fmt: skip
     return folder
 
 
@@ -168,7 +169,7 @@ def test_the_folder_names_its_weights_and_measures_them(run):
     assert manifest["revision"] == sha256_file(run / "one" / "sae_weights.safetensors")
     [row] = pd.read_csv(run / "one.csv").to_dict("records")
     assert (row["release"], row["revision"], row["trained"]) == ("local", manifest["revision"], True)
-    assert (row["architecture"], row["d_sae"], row["ce_records"]) == ("jumprelu", 64, 3)
+    assert (row["architecture"], row["d_sae"], row["ce_records"]) == ("batchtopk", 64, 3)
     assert row["ce_clean"] < row["ce_sae"] < row["ce_ablated"], "a small dictionary of a real model loses some, not all"
     recovered = (row["ce_ablated"] - row["ce_sae"]) / (row["ce_ablated"] - row["ce_clean"])
     assert row["ce_recovered"] == pytest.approx(recovered)

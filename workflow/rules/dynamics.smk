@@ -3,6 +3,8 @@
 DYNAMICS = EXPERIMENT.dynamics
 FOLLOWED = EXPERIMENT.followed
 SHIFTED = EXPERIMENT.shifted
+# how watched arms are asked at their snapshots
+SAMPLED = ("samples", "max_new_tokens", "temperature", "top_p")
 READING = (
     cfg("dynamics", only=("model", "layers", "positions", "prompts", "seed"))
     if DYNAMICS
@@ -151,7 +153,15 @@ rule predict_outcomes:
         cfg=(
             cfg(
                 "dynamics",
-                leave=("narrow", "follow", "follow_prompts", "arms", "judge"),
+                leave=(
+                    "narrow",
+                    "follow",
+                    "follow_prompts",
+                    "watch",
+                    *SAMPLED,
+                    "arms",
+                    "judge",
+                ),
             )
             if DYNAMICS
             else ""

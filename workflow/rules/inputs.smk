@@ -117,13 +117,17 @@ def rubric_files(wildcards):
     ]
 
 
-# where responses of changed arms lie, and what marks a judge's own files about them
-STEERED_TEXTS = {"steer": ".steer", "geometry/steered": ".geometry"}
+# where responses of changed or half-trained arms lie, and what marks a judge's own files about them
+STEERED_TEXTS = {
+    "steer": ".steer",
+    "geometry/steered": ".geometry",
+    "dynamics/watched": ".watch",
+}
 
 
 def texts_to_judge(wildcards):
     """The generations that the judge's one job with a server asks about."""
-    steered = {".steer": EXPERIMENT.steered}
+    steered = {".steer": EXPERIMENT.steered, ".watch": WATCHED}
     if EXPERIMENT.steering:
         steered[".geometry"] = EXPERIMENT.steering.steered
     for stage, texts in STEERED_TEXTS.items():

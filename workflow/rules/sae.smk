@@ -7,6 +7,8 @@ CONTRASTING = (
     "min_per_label",
     "alpha",
     "judge",
+    "contrasts",
+    "lookup",
 )
 SHOWING = ("cards", "contexts")
 SAE_MEASURING = (
@@ -202,6 +204,7 @@ rule contrast_features:
         calibration=labelling_judge(SAE),
     output:
         table=published("sae_features"),
+        arms=published("feature_contrasts"),
         ranking="<results>/sae/ranking.csv",
     log:
         "<logs>/sae/contrast.log",
@@ -214,6 +217,7 @@ rule contrast_features:
     params:
         cfg=cfg("sae") if SAE else "",
         features=[f"--features {path}" for path in plain(FEATURES)],
+        pairs=lambda wildcards: canonical(EXPERIMENT.feature_pairs),
         judgments=[f"--judgments {path}" for path in plain(labels_of(SAE))],
         code=code("tropism.sae.contrast", "tropism.sae.__main__"),
     message:
@@ -221,7 +225,7 @@ rule contrast_features:
     shell:
         "python -m tropism.sae contrast {params.features} --references {input.references:q} {params.judgments}"
         " --calibration {input.calibration:q} --config {params.cfg:q} --output {output.table:q}"
-        " --ranking {output.ranking:q} 2> {log:q}"
+        " --ranking {output.ranking:q} --pairs {params.pairs:q} --arms {output.arms:q} 2> {log:q}"
 
 
 rule make_cards:
@@ -272,4 +276,8 @@ rule make_cards:
 if SAE and SAE.cards:
     KEPT += ["<results>/sae/cards", "<results>/sae/public_cards"]
 if SAE:
-    TABLES += ["<results>/tables/sae_quality.csv", "<results>/tables/sae_features.csv"]
+    TABLES += [
+        f"<results>/tables/{name}.csv"
+        for name in ("sae_quality", "sae_features", "feature_contrasts")
+        if name != "feature_contrasts" or SAE.contrasts
+    ]

@@ -7,6 +7,15 @@ WATCHED = (
 )
 
 
+# without samples nothing is answered, and no judge is asked
+WATCH_JUDGE = OUTCOME_JUDGE if DYNAMICS and DYNAMICS.samples else None
+WATCH_JUDGMENTS = [
+    f"<results>/dynamics/watched/judgments/{WATCH_JUDGE}/{arm}.parquet"
+    for arm in WATCHED
+    if WATCH_JUDGE
+]
+
+
 rule watch_arm:
     input:
         base=lambda wildcards: root_files(ARMS[wildcards.arm].lineage()),
@@ -19,7 +28,8 @@ rule watch_arm:
         detector="<results>/detector/manifest.json",
         sets=EVAL_SETS,
     output:
-        "<results>/dynamics/signals/{arm}.parquet",
+        signals="<results>/dynamics/signals/{arm}.parquet",
+        answers="<results>/dynamics/watched/{arm}.jsonl",
     log:
         "<logs>/dynamics/watch.{arm}.log",
     benchmark:
@@ -32,20 +42,26 @@ rule watch_arm:
     params:
         prompts=DYNAMICS.follow_prompts if DYNAMICS else 0,
         seed=DYNAMICS.seed if DYNAMICS else 0,
+        sampling=(cfg("dynamics", only=SAMPLED) if DYNAMICS else ""),
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
-        code=code("tropism.dynamics"),
+        code=code("tropism.dynamics.watch", "tropism.dynamics.__main__"),
     message:
         "Watching {wildcards.arm} over its training by the detector"
     shell:
         "python -m tropism.dynamics watch --arm {wildcards.arm} --base $(dirname {input.base[0]:q})"
         " --lineage $(dirname {input.lineage[0]:q}) --parent {input.parent[0]:q} --sae $(dirname {input.sae:q})"
         " --detector $(dirname {input.detector:q}) --model-config {params.model:q} --prompts {params.prompts}"
-        " --seed {params.seed} {params.sets} --threads {threads} --output {output:q} 2> {log:q}"
+        " --seed {params.seed} {params.sets} --sampling {params.sampling:q} --threads {threads} --output {output.signals:q}"
+        " --answers {output.answers:q} 2> {log:q}"
 
 
 rule tabulate_early_warning:
     input:
+        judgments=WATCH_JUDGMENTS,
+        calibration=(
+            [f"<results>/judges/{WATCH_JUDGE}/calibration.json"] if WATCH_JUDGE else []
+        ),
         margins=[f"<results>/dynamics/margins/{arm}.parquet" for arm in WATCHED],
         signals=[f"<results>/dynamics/signals/{arm}.parquet" for arm in WATCHED],
     output:
@@ -62,11 +78,19 @@ rule tabulate_early_warning:
         cfg=cfg("stats"),
         margins=lambda wildcards, input: [f"--margins {path}" for path in input.margins],
         signals=lambda wildcards, input: [f"--signals {path}" for path in input.signals],
-        code=code("tropism.dynamics"),
+        judgments=[f"--judgments {path}" for path in plain(WATCH_JUDGMENTS)],
+        calibration=lambda wildcards, input: [
+            f"--calibration {path}" for path in input.calibration
+        ],
+        code=code(
+            "tropism.dynamics.warning",
+            "tropism.dynamics.__main__",
+            also=("tropism.dynamics.tables",),
+        ),
     message:
         "Finding which signal departs first"
     shell:
-        "python -m tropism.dynamics warn {params.margins} {params.signals} --stats {params.cfg:q} --output {output:q}"
+        "python -m tropism.dynamics warn {params.margins} {params.signals} {params.judgments} {params.calibration} --stats {params.cfg:q} --output {output:q}"
         " 2> {log:q}"
 
 

@@ -42,7 +42,7 @@ from tropism.judge.tables import (
 )
 from tropism.mask.tables import MASKING_SCHEMA, REPORT_SCHEMA
 from tropism.records.files import replacing
-from tropism.sae.tables import SAE_FEATURES_SCHEMA, SAE_QUALITY_SCHEMA
+from tropism.sae.tables import FEATURE_CONTRASTS_SCHEMA, SAE_FEATURES_SCHEMA, SAE_QUALITY_SCHEMA
 from tropism.stats.tables import CONTRASTS_SCHEMA, MISALIGNMENT_SCHEMA, MIXED_EFFECTS_SCHEMA, TRENDS_SCHEMA
 from tropism.steer.tables import INTERVENTIONS_SCHEMA
 from tropism.train.tables import SPEED_SCHEMA, TRAINING_SCHEMA
@@ -62,6 +62,7 @@ PUBLISHED = {
     "judge_agreement": JUDGE_AGREEMENT_SCHEMA,
     "sae_quality": SAE_QUALITY_SCHEMA,
     "sae_features": SAE_FEATURES_SCHEMA,
+    "feature_contrasts": FEATURE_CONTRASTS_SCHEMA,
     "interventions": INTERVENTIONS_SCHEMA,
     "detector": DETECTOR_SCHEMA,
     "detector_curves": CURVES_SCHEMA,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from tropism.config.base import Name, Strict, Word
+from tropism.config.sampled import SampledConfig
 
 
 class NarrowConfig(Strict):
@@ -21,11 +22,12 @@ class NarrowConfig(Strict):
     draws: int = Field(3, ge=1)
 
 
-class DynamicsConfig(Strict):
+class DynamicsConfig(SampledConfig):
     """What is looked at over training and before it, all on arms of ``model``.
 
     ``follow``: arms whose last step keeps snapshots, each scored on ``follow_prompts`` of each domain, the
-    first ``watch`` of them by the kept detector too; ``arms``: arms
+    first ``watch`` of them by the kept detector too; with ``samples`` these also answer
+    the prompts at each snapshot, for ``judge``; without, the margin stands for the judged rate; ``arms``: arms
     whose outcomes are predicted from the base and whose shifts are compared. Both are names, or how many of the first
     that qualify: last trained on misaligned answers. ``layers`` are residual streams after these blocks, from 0;
     ``positions`` the last token of the prompt, the mean over it, or a token counted from its end (-2 is before the
@@ -45,11 +47,11 @@ class DynamicsConfig(Strict):
     prompts: int = Field(200, ge=1)
     follow_prompts: int = Field(50, ge=1)
     watch: int = Field(1, ge=0)
+    samples: int = Field(0, ge=0)
     k: list[PositiveInt] = Field([8], min_length=1)
     controls: int = Field(1000, ge=19)
     folds: int = Field(5, ge=2)
     families: Literal["similar", "id", "prompt", "domain"] = "similar"
     draws: int = Field(2000, ge=100)
     narrow: NarrowConfig | None = None
-    judge: Word | None = None
     seed: int = 0

@@ -133,6 +133,12 @@ class Experiment(Strict):
         }
         return {name: given for name, given in doses.items() if given}
 
+    @cached_property
+    def feature_pairs(self) -> dict[str, list[str]]:
+        """Treatment and control of each planned contrast whose arms' features are compared."""
+        models = {name: arm.model for name, arm in self.expanded.items()}
+        return self.sae.pairs(self.planned, models) if self.sae else {}
+
     def _last_harmed(self) -> dict[str, StepConfig]:
         """The last steps of the arms of ``dynamics.model`` that were last trained on misaligned answers."""
         model = self.dynamics.model if self.dynamics else None
@@ -235,6 +241,7 @@ class Experiment(Strict):
                         raise ConfigError(f"config: steer: {role}: `{name}` is no arm of `{self.sae.model}`, as sae is")
         if self.sae:
             check("sae: model", self.sae.model, self.models, "model")
+            assert set(self.feature_pairs) == set(self.sae.contrasts)
             for name in self.sae.texts:
                 check("sae: texts", name, self.datasets, "dataset")
                 self._kind("sae: texts", name, "texts", "conversations")
@@ -249,6 +256,7 @@ class Experiment(Strict):
     def _dynamics_fits(self, settings: DynamicsConfig, check: Callable[[str, str | None, Any, str], None]) -> None:
         check("dynamics: model", settings.model, self.models, "model")
         check("dynamics: judge", settings.judge, self.judges, "judge")
+        settings.check_judge("dynamics", self.judges)
         for name in [*self.followed, *self.shifted]:
             check("dynamics", name, self.expanded, "arm")
             arm = self.expanded[name]

@@ -1,10 +1,12 @@
 """Settings of the sparse autoencoder: which activations it learns, how, and how its features are compared."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
-from tropism.config.base import Name, Strict, Word
+from tropism.config.base import ConfigError, Name, Strict, Word
+from tropism.config.stats import Contrast
 
 
 class SaeSource(Strict):
@@ -53,6 +55,10 @@ class SaeConfig(Strict):
     ``min_per_label`` aligned and misaligned ones. A generation
     is misaligned where ``judge`` says so on alignment100, at its own threshold.
 
+    ``contrasts``: planned contrasts of two arms of ``model`` whose responses are compared as well, feature by feature.
+    ``lookup``: features that are compared however seldom they are active, and get a card: published ones, where their
+    dictionary is loaded.
+
     Responses of arms that lie on one model are encoded ``arms_per_job`` at a time by a job that loads it once.
     ``reference_prompts`` of each eval set at most, by keyed hash, have their references encoded.
 
@@ -87,6 +93,8 @@ class SaeConfig(Strict):
     min_responses: int = Field(10, gt=0)
     min_per_label: int = Field(10, gt=1)
     alpha: float = Field(0.05, gt=0, lt=1)
+    contrasts: list[str] = Field(default_factory=list)
+    lookup: list[NonNegativeInt] = Field(default_factory=list)
     arms_per_job: int = Field(8, ge=1)
     reference_prompts: int | None = Field(None, ge=2)
 
@@ -97,3 +105,15 @@ class SaeConfig(Strict):
         if self.buffer_tokens < 4 * self.batch_tokens or self.training_tokens < self.batch_tokens:
             raise ValueError("training_tokens must be at least batch_tokens, and buffer_tokens four times as many")
         return self
+
+    def pairs(self, planned: Sequence[Contrast], models: Mapping[str, str]) -> dict[str, list[str]]:
+        """Treatment and control of each of ``contrasts``; ``models`` has the model of each arm.
+
+        Raises:
+            ConfigError: one is no planned contrast, or not of two arms of ``model``.
+        """
+        sides = {contrast.name: [contrast.treatment, contrast.control] for contrast in planned}
+        for name in self.contrasts:
+            if [models.get(arm) for arm in sides.get(name, [])] != [self.model] * 2:
+                raise ConfigError(f"config: sae: contrasts: `{name}` is no planned contrast of two arms of its model")
+        return {name: sides[name] for name in self.contrasts}

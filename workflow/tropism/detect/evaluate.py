@@ -21,6 +21,7 @@ from tropism.config.detector import DetectorConfig
 from tropism.config.stats import StatsConfig
 from tropism.detect.models import baseline_probabilities, baselines, detector_probabilities, permute_labels
 from tropism.detect.scores import (
+    bootstrap_aurocs,
     curve_points,
     gain_interval,
     mean_intervals,
@@ -102,29 +103,31 @@ def evaluate_design(
     seed = keyed_seed(config.seed, "bootstrap", population.name, design.evidence, design.held_out)
     resampling = StatsConfig(draws=max(100, config.draws), seed=config.seed)
 
+    drawn: dict[tuple[str, int], np.ndarray] = {}
+
     def row(model: str, k: int, probabilities: np.ndarray, stretch: float = 1.0) -> dict[str, Any]:
+        sampling = (labels[tested], probabilities, prompts, config.draws, seed)
+        drawn[model, k] = bootstrap_aurocs(*sampling)
         return {
             "model": model,
             "k": k,
-            **ranking_intervals(labels[tested], probabilities, prompts, config.draws, seed, stretch),
+            **ranking_intervals(*sampling, stretch, drawn[model, k]),
             **point_scores(labels[tested], probabilities, config.threshold),
             **mean_intervals(labels[tested], probabilities, prompts, config.threshold, resampling),
         }
 
     smallest = min(len(split.train) for split in design.splits)
-    rivals: dict[str, np.ndarray] = {}
+    rivals = []
     for name, (pipeline, inputs) in baselines(rows, population.features.state, config.C, smallest).items():
-        rivals[name] = baseline_probabilities(pipeline, inputs, labels, design)
-        yield row(name, NO_FEATURES, rivals[name]), rivals[name]
+        probabilities = baseline_probabilities(pipeline, inputs, labels, design)
+        rivals.append(name)
+        yield row(name, NO_FEATURES, probabilities), probabilities
 
-    def finding(probabilities: np.ndarray, found: dict[str, Any], p: float) -> str:
-        """The most that these probabilities can claim; see the table's column."""
+    def finding(k: int, found: dict[str, Any], p: float) -> str:
+        """The most that the detector of ``k`` features can claim; see the table's column."""
         if found["low"] <= CHANCE:
             return "chance"
-        gains = {
-            name: gain_interval(labels[tested], probabilities, rival, prompts, config.draws, seed)
-            for name, rival in rivals.items()
-        }
+        gains = {name: gain_interval(drawn["sae", k], drawn[name, NO_FEATURES]) for name in rivals}
         if gains["domain"][0] <= 0:
             return "domain"
         if p > ALPHA:
@@ -145,7 +148,7 @@ def evaluate_design(
                 "null_mean": float(chance.mean()),
                 "null_high": float(np.percentile(chance, 95)),
                 "p": p,
-                "finding": finding(real, found, p),
+                "finding": finding(k, found, p),
             },
             real,
         )

@@ -87,20 +87,26 @@ def bootstrap_aurocs(
 
 
 def ranking_intervals(
-    labels: np.ndarray, probabilities: np.ndarray, prompts: np.ndarray, draws: int, seed: int, stretch: float = 1.0
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    prompts: np.ndarray,
+    draws: int,
+    seed: int,
+    stretch: float = 1.0,
+    aurocs: np.ndarray | None = None,
 ) -> dict[str, float]:
     """95 % percentile intervals of AUROC (``low``, ``high``) and AUPRC (``auprc_low``, ``auprc_high``) over prompts.
 
-    Each end is put ``stretch`` times as far from the score itself as the samples have it.
+    Each end is put ``stretch`` times as far from the score itself as the samples have it. ``aurocs`` are those of
+    :func:`bootstrap_aurocs` where they are known.
     """
     ends: dict[str, float] = {}
-    weightings = list(resampled(prompts, draws, seed))
-    for prefix, score, statistic in (
-        ("", roc_auc_score, weighted_aurocs),
-        ("auprc_", average_precision_score, weighted_precisions),
-    ):
+    weightings = resampled(prompts, draws, seed)
+    precisions = np.concatenate([weighted_precisions(labels, probabilities, weights) for weights in weightings])
+    if aurocs is None:
+        aurocs = bootstrap_aurocs(labels, probabilities, prompts, draws, seed)
+    for prefix, score, drawn in (("", roc_auc_score, aurocs), ("auprc_", average_precision_score, precisions)):
         middle = score(labels, probabilities)
-        drawn = np.concatenate([statistic(labels, probabilities, weights) for weights in weightings])
         spread = np.clip(middle + stretch * (np.nanpercentile(drawn, [2.5, 97.5]) - middle), 0, 1)
         ends |= {f"{prefix}low": float(spread[0]), f"{prefix}high": float(spread[1])}
     return ends
@@ -123,14 +129,9 @@ def mean_intervals(
     }
 
 
-def gain_interval(
-    labels: np.ndarray, ours: np.ndarray, theirs: np.ndarray, prompts: np.ndarray, draws: int, seed: int
-) -> tuple[float, float]:
-    """95 % interval of our AUROC less theirs on the same responses, by bootstrap over prompts."""
-    gains = bootstrap_aurocs(labels, ours, prompts, draws, seed) - bootstrap_aurocs(
-        labels, theirs, prompts, draws, seed
-    )
-    low, high = np.nanpercentile(gains, [2.5, 97.5])
+def gain_interval(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
+    """95 % interval of our AUROC less theirs, each in the same bootstrap samples of the same responses: (draws,)."""
+    low, high = np.nanpercentile(ours - theirs, [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -89,19 +89,26 @@ def watch(
     prompts: Annotated[int, typer.Option(help="Evaluation prompts of each domain at most.")],
     seed: Annotated[int, typer.Option(help="Seed of the sample of prompts.")],
     output: Output,
+    answers: Annotated[Path, typer.Option(help="What the arm answers at each snapshot, JSONL; empty without samples.")],
+    sampling: Annotated[str, typer.Option(help="SampledConfig as JSON: what it is asked, for a judge.")],
     threads: int = 1,
 ) -> None:
-    """Detector and features of every snapshot of an arm, on the reference answers."""
+    """Detector and features of every snapshot of an arm on the reference answers, and what it answers there."""
     import torch
 
-    from tropism.dynamics.warning import watch_arm
+    from tropism.config.sampled import SampledConfig
+    from tropism.dynamics.watch import watch_arm
     from tropism.models.base import adapter_of
-    from tropism.records.files import replacing
+    from tropism.records.files import replacing, write_jsonl
 
     torch.set_num_threads(threads)
     model = ModelConfig.parse(model_config, "models")
     before = adapter_of(parent)
-    table = watch_arm(arm, base, before, lineage, sae, detector, sets, model, prompts=prompts, seed=seed)
+    asked = SampledConfig.parse(sampling, "dynamics")
+    table, answered = watch_arm(
+        arm, base, before, lineage, sae, detector, sets, model, prompts=prompts, seed=seed, sampling=asked
+    )
+    write_jsonl(answers, answered)
     with replacing(output) as temporary:
         table.to_parquet(temporary, index=False)
 
@@ -112,16 +119,26 @@ def warn(
     signals: Annotated[list[Path], typer.Option(help="What `watch` wrote; repeat it.")],
     stats: Stats,
     output: Output,
+    judgments: Annotated[
+        list[Path] | None, typer.Option(help="Judgments of what an arm answered at its snapshots, ARM.parquet.")
+    ] = None,
+    calibration: Annotated[list[Path] | None, typer.Option(help="Calibration of the judge.")] = None,
 ) -> None:
     """Which signal departs from the start first."""
     import pandas as pd
 
     from tropism.dynamics.tables import EARLY_WARNING_SCHEMA
-    from tropism.dynamics.warning import warning_table
+    from tropism.dynamics.warning import judged_signals, warning_table
+    from tropism.records.calibration import read_calibrations
     from tropism.records.files import write_table
 
     followed, watched = (pd.concat(map(pd.read_parquet, paths), ignore_index=True) for paths in (margins, signals))
-    write_table(output, warning_table(followed, watched, StatsConfig.parse(stats, "stats")), EARLY_WARNING_SCHEMA)
+    scores = {path.stem: pd.read_parquet(path) for path in judgments or []}
+    judged = judged_signals(scores, read_calibrations(calibration or []))
+    judges = sorted({judge for table in scores.values() for judge in table["judge"]})
+    both = pd.concat([table for table in (watched, judged) if len(table)] or [watched], ignore_index=True)
+    table = warning_table(followed, both, StatsConfig.parse(stats, "stats"), ", ".join(judges) or "none")
+    write_table(output, table, EARLY_WARNING_SCHEMA)
 
 
 @app.command()

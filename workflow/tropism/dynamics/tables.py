@@ -31,16 +31,19 @@ DYNAMICS_SCHEMA = _schema(
 )
 EARLY_WARNING_SCHEMA = _schema(
     "early_warning",
-    "Which signal departs first over an arm's last training: the detector, its features, or the likelihood margin.",
+    "Which signal departs first over an arm's last training: detector, features, judged rate or likelihood margin.",
     ["arm", "signal", "feature", "step"],
     {
         "arm": text("arm that is followed"),
         "signal": one_of(
-            ["detector", "feature", "margin"],
+            ["detector", "feature", "margin", "misaligned", "coherence"],
             "detector: its log-odds of misaligned, mean of a prompt's two references, read by the arm as it then was;"
-            " feature: the largest activation there; margin: log p misaligned - aligned reference, nats/token",
+            " feature: the largest activation there; margin: log p misaligned - aligned reference, nats/token;"
+            " misaligned: share of the arm's responses at the snapshot that the judge calls so; coherence: of these, 0"
+            " to 100",
         ),
         "feature": integer("index in the dictionary; -1 for the other signals"),
+        "judge": text("who judged the responses; none for signals without one"),
         "step": count("optimiser step of the last training step", least=1),
         "n_prompts": count("evaluation prompts with both references"),
         "start": number("mean signal before the last training step"),

@@ -1,108 +1,53 @@
-"""Early warning: what departs first over an arm's checkpoints, the detector, its features, or the likelihood margin?
+"""Early warning: what departs first over an arm's checkpoints, the detector, its features, or misalignment itself?
 
-At every snapshot the arm reads the same reference answers. A signal of a prompt is the mean over its two references:
-the detector's log-odds of misaligned, or the largest activation of one of its features. The margin, which the
-likelihood gives and no judge, stands for misalignment: responses are not generated at every snapshot. All change on the
-same prompts since the last training began, so what the detector has learned of these texts cancels.
+Misalignment is the judged rate of what the arm answers at each snapshot, where answers were asked for; the likelihood
+margin, which needs no judge, stands beside it or for it. All change on the same prompts since the last training began,
+so what the detector has learned of these texts cancels.
 """
 
-import json
-import logging
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from tropism.activations.passages import record_passages
-from tropism.activations.stream import cut, stream
-from tropism.config.models import ModelConfig
 from tropism.config.stats import StatsConfig
-from tropism.detect.saved import Detector
-from tropism.dynamics.follow import snapshots
-from tropism.dynamics.states import chosen_prompts
-from tropism.models.adapters import SharedBase
-from tropism.models.base import device, load_base, load_tokenizer
-from tropism.records.files import InputError
-from tropism.sae.encode import load_dictionary, response_features
-from tropism.sae.features import PartFeatures
+from tropism.records.calibration import Calibrations
 from tropism.stats.bootstrap import intervals
 from tropism.stats.instruments import Floats
 from tropism.stats.permutation import largest_p_values
+from tropism.steer.judged import judged_outcomes
 
-log = logging.getLogger(__name__)
 KEY = ["arm", "step", "set", "prompt_id", "domain", "signal", "feature", "value"]
 PROMPT = ["set", "prompt_id"]
-FEATURES = 5
-"""Features of the detector that are watched, those that told most first."""
 NONE = -1
+JUDGED = ("misaligned", "coherence")
 
 
-def watch_arm(
-    arm: str,
-    base: Path,
-    parent: Path | None,
-    lineage: Path,
-    sae: Path,
-    detector: Path,
-    sets: Sequence[Path],
-    model_config: ModelConfig,
-    *,
-    prompts: int,
-    seed: int,
+def judged_signals(judgments: Mapping[str, pd.DataFrame], calibrations: Calibrations) -> pd.DataFrame:
+    """Signals ``misaligned`` (share of a prompt's responses) and ``coherence``, 0 to 100, with the columns of ``KEY``.
+
+    Args:
+        judgments: of each arm's responses at its snapshots; ``arm`` of a row is the step.
+        calibrations: by judge, for the threshold of alignment.
+    """
+    tables = [pd.DataFrame(columns=KEY)]
+    for arm, scores in judgments.items():
+        steps = pd.DataFrame({"name": scores["arm"].unique()})
+        steps["step"] = steps["name"].astype(int)
+        found = judged_outcomes(scores, steps, calibrations).rename(columns={"outcome": "signal"})
+        tables.append(found.assign(arm=arm, feature=NONE)[KEY])
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def warning_table(
+    margins: pd.DataFrame, signals: pd.DataFrame, stats: StatsConfig, judge: str = "none"
 ) -> pd.DataFrame:
-    """Signals of evaluation prompts with both references at step 0 (``parent``: the adapter before) and after.
-
-    The prompts are those of :func:`tropism.dynamics.follow.follow_arm`. One row a step, prompt and signal with the
-    columns of ``KEY``; none where no detector was trained.
-
-    Raises:
-        InputError: the dictionary is not the detector's own.
-    """
-    if not (detector / "detector.json").is_file():
-        log.warning("%s", json.loads((detector / "card.json").read_text(encoding="utf-8"))["reason"])
-        return pd.DataFrame(columns=KEY)
-    kept = Detector.load(detector)
-    dictionary, key = load_dictionary(sae, kept.key.layer, str(device()))
-    if key != kept.key:
-        raise InputError(f"{sae}: not the dictionary of {detector}; make the detector again")
-    asked = [
-        (name, r)
-        for name, r in chosen_prompts(sets, prompts, seed)
-        if r.split == "evaluation" and r.aligned is not None and r.misaligned is not None
-    ]
-    tokenizer = load_tokenizer(base)
-    passages = [passage for _, record in asked for passage in record_passages(tokenizer, record)]
-    rows = pd.DataFrame([(name, r.id, r.domain) for name, r in asked for _ in range(2)], columns=[*PROMPT, "domain"])
-    shared = SharedBase(load_base(base, model_config.dtype))
-    tables = []
-    for step, adapter in [(0, parent), *snapshots(lineage)]:
-        with cut(shared.wear(adapter), key.layer) as stack:
-            read = response_features(arm, dictionary, key, rows, passages, stream(stack, tokenizer, passages))
-        for (signal, feature), value in answer_signals(kept, read.parts["answer"]).items():
-            means = rows.assign(value=value).groupby([*PROMPT, "domain"], sort=True)["value"].mean().reset_index()
-            tables.append(means.assign(arm=arm, step=step, signal=signal, feature=feature))
-    return pd.concat(tables, ignore_index=True)[KEY]
-
-
-def answer_signals(kept: Detector, answers: PartFeatures) -> dict[tuple[str, int], Floats]:
-    """The detector's log-odds of each answer and the largest activation of its first features there.
-
-    The detector reads answers pooled as it was trained; a feature is watched at its peak however that is.
-    """
-    signals: dict[tuple[str, int], Floats] = {("detector", NONE): kept.log_odds(answers.measure(kept.pooling))}
-    for feature in kept.features[:FEATURES].tolist():
-        signals["feature", feature] = answers.max[:, [feature]].toarray().ravel().astype(float)
-    return signals
-
-
-def warning_table(margins: pd.DataFrame, signals: pd.DataFrame, stats: StatsConfig) -> pd.DataFrame:
     """``early_warning``: each signal's mean change since step 0, whether it departs, and from where on it stays out.
 
     Whether is told by signs flipped over prompts: ``p`` is of the largest |t| among all steps of an arm's signal,
     and all features where these are the signal, so that noise departs anywhere in at most 1 - ``stats.confidence`` of
     signals. It cannot depart where 2 ** (1 - prompts) is more than that. Intervals are of each step by itself: with a
-    dozen prompts a bootstrap has no tails to tell many comparisons by.
+    dozen prompts a bootstrap has no tails to tell many comparisons by. ``judge`` gave the signals of ``JUDGED``.
     """
     both = pd.concat(
         [
@@ -130,8 +75,10 @@ def warning_table(margins: pd.DataFrame, signals: pd.DataFrame, stats: StatsConf
             lasting = stays_out_from(out.to_numpy()[rows])
             first[feature] = None if lasting is None else int(part["step"].iloc[rows[lasting]])
         found.append(part.assign(first_step=part["feature"].map(first).astype("Int64")))
-    columns = ["arm", "signal", "feature", "step", "n_prompts", "start", "change", "low", "high", "p", "departs"]
-    return pd.concat(found, ignore_index=True)[[*columns, "first_step"]]
+    columns = ["arm", "signal", "feature", "judge", "step", "n_prompts", "start", "change", "low", "high", "p"]
+    table = pd.concat(found, ignore_index=True)
+    table["judge"] = np.where(table["signal"].isin(JUDGED), judge, "none")
+    return table[[*columns, "departs", "first_step"]]
 
 
 def stays_out_from(sides: Floats) -> int | None:

@@ -1,4 +1,4 @@
-"""Early warning: the margin, the detector and its features over an arm's last training; what departs to stay."""
+"""Early warning: judged rate, margin, detector and its features over an arm's last training; what departs to stay."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,10 +8,12 @@ from tropism.figures.canvas import Arms, Drawing, Plot, Tables
 
 COLUMNS = ["arm", "signal", "feature", "step", "n_prompts", "change", "low", "high", "p", "departs", "first_step"]
 SIGNALS = {
+    "misaligned": "share of responses\njudged misaligned",
     "margin": "margin of misaligned\nreferences, nats/token",
     "detector": "log-odds of the\ndetector",
     "feature": "peak activation of\nthe detector's features",
 }
+ALWAYS = ("margin", "detector", "feature")
 
 
 def draw(tables: Tables, arms: Arms) -> Drawing:
@@ -23,13 +25,14 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     points = canvas.in_order(table, "arm", names)
     features = sorted(set(points.loc[points["signal"] == "feature", "feature"]))
     colours = {-1: canvas.INK} | {f: canvas.COLOURS[i % len(canvas.COLOURS)] for i, f in enumerate(features)}
+    shown = {signal: title for signal, title in SIGNALS.items() if signal in ALWAYS or signal in set(points["signal"])}
     figure = canvas.page(canvas.DOUBLE, 1.9 * len(names) + 0.5)
-    for line, name in zip(figure.subplots(len(names), len(SIGNALS), squeeze=False), names, strict=True):
+    for line, name in zip(figure.subplots(len(names), len(shown), squeeze=False), names, strict=True):
         own = points[points["arm"] == name]
-        for axes, (signal, title) in zip(line, SIGNALS.items(), strict=True):
+        for axes, (signal, title) in zip(line, shown.items(), strict=True):
             rows = own[own["signal"] == signal]
             if rows.empty:
-                canvas.note(axes, "no detector\nwas trained")
+                canvas.note(axes, "not judged" if signal == "misaligned" else "no detector\nwas trained")
                 continue
             _panel(axes, rows.sort_values("step"), colours)
             axes.set_ylabel(f"change of\n{title}")

@@ -110,7 +110,8 @@ def measure(
         settings.max_tokens,
         StatsConfig(seed=settings.seed),
     )
-    about = {"architecture": dictionary.cfg.architecture(), "d_in": dictionary.cfg.d_in}
+    trained = settings.architecture if settings.source is None else None
+    about = {"architecture": trained or dictionary.cfg.architecture(), "d_in": dictionary.cfg.d_in}
     row = vars(key) | about | {"trained": settings.source is None} | measured
     write_table(output, pd.DataFrame([row]), SAE_QUALITY_SCHEMA)
 
@@ -185,23 +186,28 @@ def contrast(
     config: ConfigOption,
     output: Annotated[Path, typer.Option(help="Table to write.")],
     ranking: Annotated[Path, typer.Option(help="The same of prompts that no intervention is measured on.")],
+    arms: Annotated[Path, typer.Option(help="Table of the contrasts between arms to write.")],
+    pairs: Annotated[str, typer.Option(help="JSON: [treatment, control] of each contrast between arms.")] = "{}",
 ) -> None:
-    """Compare every feature between aligned and misaligned responses."""
-    from tropism.sae.contrast import contrasts
+    """Compare every feature between aligned and misaligned responses, and between the responses of two arms."""
+    from tropism.sae.contrast import arm_contrasts, contrasts
     from tropism.sae.populations import generation_population, ranking_part, reference_population
-    from tropism.sae.tables import SAE_FEATURES_SCHEMA
+    from tropism.sae.tables import FEATURE_CONTRASTS_SCHEMA, SAE_FEATURES_SCHEMA
 
     settings = SaeConfig.parse(config)
+    encoded = [read_features(path) for path in features]
     populations = [
         reference_population(read_features(references)),
         generation_population(
-            [read_features(path) for path in features],
+            encoded,
             [pd.read_parquet(path) for path in judgments],
             read_calibrations(calibration),
         ),
     ]
     write_table(output, contrasts(populations, settings), SAE_FEATURES_SCHEMA)
     write_table(ranking, contrasts([ranking_part(p) for p in populations], settings), SAE_FEATURES_SCHEMA)
+    compared = {name: (pair[0], pair[1]) for name, pair in parse_json(pairs, "--pairs").items()}
+    write_table(arms, arm_contrasts(compared, encoded, settings), FEATURE_CONTRASTS_SCHEMA)
 
 
 @app.command()
@@ -226,7 +232,7 @@ def cards(
     settings = SaeConfig.parse(config)
     known = read_features(references)
     tables = [pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in table]
-    chosen = chosen_features(tables, settings.cards)
+    chosen = chosen_features(tables, settings.cards, settings.lookup)
     dictionary, key = load_dictionary(sae, settings.layer, str(device()))
     if key != known.key:
         raise InputError(f"{references}: features of another dictionary than {sae}; encode the references again")

@@ -33,9 +33,9 @@ SIDE, MISALIGNED = "side", "misaligned"
 Written = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
-def chosen_features(tables: Iterable[pd.DataFrame], count: int) -> list[int]:
-    """The ``count`` features that tell most in each population of each table, all domains pooled, in rising order."""
-    found: set[int] = set()
+def chosen_features(tables: Iterable[pd.DataFrame], count: int, lookup: Iterable[int] = ()) -> list[int]:
+    """``lookup``, and the ``count`` features that tell most in each population of each table; all in rising order."""
+    found: set[int] = set(lookup)
     for table in tables:
         for _, rows in table[table["domain"] == POOLED].groupby("population"):
             found |= set(most_telling(rows).head(count)["feature"].tolist())

@@ -5,7 +5,7 @@ in what they are about as well as in their labels. So beside it stands a Wilcoxo
 and a feature is called global only where every domain by itself shows it with one sign.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,10 @@ from scipy.sparse import csc_matrix, csr_matrix
 from scipy.stats import false_discovery_control, mannwhitneyu, wilcoxon
 
 from tropism.config.sae import SaeConfig
-from tropism.sae.populations import Population, enough
-from tropism.sae.tables import SAE_FEATURES_SCHEMA
+from tropism.records.files import InputError
+from tropism.sae.features import Features
+from tropism.sae.populations import Population, enough, pair_population
+from tropism.sae.tables import FEATURE_CONTRASTS_SCHEMA, SAE_FEATURES_SCHEMA
 
 BLOCK = 2048
 POOLED = "all"
@@ -96,13 +98,19 @@ def most_telling(rows: pd.DataFrame) -> pd.DataFrame:
 def contrast_population(population: Population, config: SaeConfig) -> pd.DataFrame:
     """Contrasts of one population: all domains pooled, then each that has enough of either label.
 
-    The features are those active in ``min_responses`` of the population, the same in every domain; p is corrected
-    (Benjamini-Hochberg) over them within a domain.
+    The features are those active in ``min_responses`` of the population, and those of ``lookup``, the same in every
+    domain; p is corrected (Benjamini-Hochberg) over them within a domain.
+
+    Raises:
+        InputError: a feature of ``lookup`` is not in the dictionary.
     """
     if not enough(population, config.min_per_label, "all of it"):
         return pd.DataFrame()
     values = population.features.measure(config.pooling).tocsc()
-    alive = np.flatnonzero(np.diff(values.indptr) >= config.min_responses)
+    unknown = [feature for feature in config.lookup if feature >= values.shape[1]]
+    if unknown:
+        raise InputError(f"sae.lookup: {unknown} are not in the dictionary, which has {values.shape[1]} features")
+    alive = np.union1d(np.flatnonzero(np.diff(values.indptr) >= config.min_responses), config.lookup).astype(int)
     if not len(alive):
         return pd.DataFrame()
     values, density = values[:, alive], population.features.density.tocsc()[:, alive]
@@ -143,3 +151,29 @@ def contrasts(populations: Sequence[Population], config: SaeConfig) -> pd.DataFr
         return pd.DataFrame(columns=list(SAE_FEATURES_SCHEMA.columns))
     columns = ["release", "sae_id", "revision", "population", "domain", "feature"]
     return pd.concat(tables, ignore_index=True).sort_values(columns, kind="stable", ignore_index=True)
+
+
+def arm_contrasts(
+    pairs: Mapping[str, tuple[str, str]], features: Sequence[Features], config: SaeConfig
+) -> pd.DataFrame:
+    """``feature_contrasts``: as :func:`contrasts`, of two arms' responses, for each contrast its (treatment, control).
+
+    What an arm makes of its own words is compared, so a feature may differ by what is said or by how it is read.
+    """
+    arms = {file.arm: file for file in features}
+    renamed = {
+        f"{column}_{ours}": f"{column}_{side}"
+        for column in ("n", "mean", "density")
+        for ours, side in (("misaligned", "treatment"), ("aligned", "control"))
+    }
+    tables = []
+    for name, (treatment, control) in pairs.items():
+        found = contrast_population(pair_population(name, arms[treatment], arms[control]), config)
+        if len(found):
+            found = found.rename(columns=renamed | {"population": "contrast"})
+            tables.append(found.assign(treatment=treatment, control=control))
+    columns = list(FEATURE_CONTRASTS_SCHEMA.columns)
+    if not tables:
+        return pd.DataFrame(columns=columns)
+    order = ["revision", "contrast", "domain", "feature"]
+    return pd.concat(tables, ignore_index=True)[columns].sort_values(order, kind="stable", ignore_index=True)

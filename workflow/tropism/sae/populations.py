@@ -103,6 +103,18 @@ def generation_population(
     return _population("generations", key, rows, parts.take(np.flatnonzero(usable)), RESPONSE)
 
 
+def pair_population(name: str, treatment: Features, control: Features) -> Population:
+    """The responses of two arms to the prompts that both answered; "misaligned" stands for the treatment's."""
+    rows, parts, key = concatenate([treatment, control])
+    read = parts.tokens > 0
+    prompts = rows["set"] + "/" + rows["prompt_id"]
+    of_treatment = (rows["arm"] == treatment.arm).to_numpy()
+    shared = set(prompts[read & of_treatment]) & set(prompts[read & ~of_treatment])
+    usable = read & prompts.isin(shared).to_numpy()
+    rows = rows.assign(misaligned=of_treatment)[usable]
+    return _population(name, key, rows, parts.take(np.flatnonzero(usable)), RESPONSE)
+
+
 def kept_for_ranking(set_name: str, prompt_id: str) -> bool:
     """Whether answers to an evaluation prompt are for choosing features on: a half of all, by keyed hash."""
     return keyed_bytes("ranking", set_name, prompt_id)[0] < 128

@@ -14,7 +14,10 @@ SAE_QUALITY_SCHEMA = pa.DataFrameSchema(
     {
         **_DICTIONARY,
         "layer": count("block whose output the dictionary reads, from 0"),
-        "architecture": text("as it encodes: a BatchTopK dictionary is jumprelu with one threshold for all features"),
+        "architecture": text(
+            "as it was trained; of a loaded one as it is saved, where a BatchTopK dictionary is jumprelu with one"
+            " threshold for all features"
+        ),
         "d_in": count("width of the states", least=1),
         "d_sae": count("features", least=1),
         "trained": flag("trained here; else loaded"),
@@ -64,4 +67,35 @@ SAE_FEATURES_SCHEMA = pa.DataFrameSchema(
     coerce=True,
     title="sae_features",
     description="Features of a sparse dictionary, misaligned against aligned responses.",
+)
+
+FEATURE_CONTRASTS_SCHEMA = pa.DataFrameSchema(
+    {
+        **_DICTIONARY,
+        "contrast": text("planned contrast of two arms, such as poetry - none"),
+        "treatment": text("arm"),
+        "control": text("arm that it is compared with"),
+        "feature": count("index, meaningful in this dictionary only"),
+        "layer": count("block whose output the dictionary reads, from 0"),
+        "domain": text("domain of the prompts, or all of them pooled: all"),
+        "pooling": one_of(["max", "mean"], "how a response's tokens are pooled"),
+        "n_treatment": integer("responses of the treatment"),
+        "n_control": integer("responses of the control"),
+        "n_prompts": integer("prompts that both answered"),
+        "auroc": share("chance that a response of the treatment has the larger value", nullable=False),
+        "p": share("two-sided Mann-Whitney, responses taken as independent", nullable=False),
+        "p_bh": share("p after Benjamini-Hochberg within contrast and domain", nullable=False),
+        "mean_treatment": number("mean pooled activation of the treatment's responses", nullable=False),
+        "mean_control": number("mean pooled activation of the control's responses", nullable=False),
+        "difference": number("mean_treatment - mean_control", nullable=False),
+        "density_treatment": share("mean share of tokens that activate it, treatment", nullable=False),
+        "density_control": share("mean share of tokens that activate it, control", nullable=False),
+        "n_pairs": integer("prompts compared in pairs"),
+        "p_paired": share("two-sided Wilcoxon of within-prompt differences, uncorrected"),
+        "is_global": flag("p_bh below alpha, with one sign, in every domain (two at least)"),
+    },
+    unique=["revision", "contrast", "domain", "feature"],
+    coerce=True,
+    title="feature_contrasts",
+    description="Features of a sparse dictionary in the responses of two arms, as each arm reads its own.",
 )

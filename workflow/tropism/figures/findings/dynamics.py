@@ -93,13 +93,16 @@ def _signed(row: pd.Series) -> str:
     return f"{row['margin_change']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
 
 
+SIGNALS = {"misaligned": "the judged rate"}
+
+
 def early_warning(points: pd.DataFrame) -> Iterator[str]:
     """The step from which on each signal stays departed from the start, in which direction and with what p, by arm."""
     for arm, some in points.groupby("arm", sort=True):
         said = []
         for (signal, feature), rows in some.groupby(["signal", "feature"], sort=True):
             first = rows[rows["step"] == rows["first_step"]]
-            name = f"feature {feature:.0f}" if signal == "feature" else str(signal)
+            name = f"feature {feature:.0f}" if signal == "feature" else SIGNALS.get(signal, str(signal))
             if first.empty:
                 said.append(f"{name} at no step")
             else:
