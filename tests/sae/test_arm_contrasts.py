@@ -89,5 +89,8 @@ def test_a_contrast_that_is_not_planned_or_of_another_model_is_refused():
     for models in ({"a": "small", "b": "large"}, {"a": "small"}):
         with pytest.raises(ConfigError, match="`a - b` is no planned contrast of two arms of its model"):
             config.pairs(planned, models)
+    first = CONFIG.model_copy(update={"contrasts": 2})
+    assert first.pairs(planned, {"a": "small", "b": "small"}) == {"a - b": ["a", "b"]}
+    assert first.pairs(planned, {"a": "small", "b": "large"}) == {}, "by number only those that qualify"
     with pytest.raises(ConfigError, match="`b - a`"):
         CONFIG.model_copy(update={"contrasts": ["b - a"]}).pairs(planned, {"a": "small", "b": "small"})

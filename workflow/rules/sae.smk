@@ -279,5 +279,5 @@ if SAE:
     TABLES += [
         f"<results>/tables/{name}.csv"
         for name in ("sae_quality", "sae_features", "feature_contrasts")
-        if name != "feature_contrasts" or SAE.contrasts
+        if name != "feature_contrasts" or EXPERIMENT.feature_pairs
     ]

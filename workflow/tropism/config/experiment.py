@@ -241,7 +241,7 @@ class Experiment(Strict):
                         raise ConfigError(f"config: steer: {role}: `{name}` is no arm of `{self.sae.model}`, as sae is")
         if self.sae:
             check("sae: model", self.sae.model, self.models, "model")
-            assert set(self.feature_pairs) == set(self.sae.contrasts)
+            self.sae.pairs(self.planned, {name: arm.model for name, arm in self.expanded.items()})
             for name in self.sae.texts:
                 check("sae: texts", name, self.datasets, "dataset")
                 self._kind("sae: texts", name, "texts", "conversations")

@@ -55,7 +55,8 @@ class SaeConfig(Strict):
     ``min_per_label`` aligned and misaligned ones. A generation
     is misaligned where ``judge`` says so on alignment100, at its own threshold.
 
-    ``contrasts``: planned contrasts of two arms of ``model`` whose responses are compared as well, feature by feature.
+    ``contrasts``: planned contrasts of two arms of ``model``, by name or how many of the first, whose responses are
+    compared as well, feature by feature.
     ``lookup``: features that are compared however seldom they are active, and get a card: published ones, where their
     dictionary is loaded.
 
@@ -93,7 +94,7 @@ class SaeConfig(Strict):
     min_responses: int = Field(10, gt=0)
     min_per_label: int = Field(10, gt=1)
     alpha: float = Field(0.05, gt=0, lt=1)
-    contrasts: list[str] = Field(default_factory=list)
+    contrasts: NonNegativeInt | list[str] = 0
     lookup: list[NonNegativeInt] = Field(default_factory=list)
     arms_per_job: int = Field(8, ge=1)
     reference_prompts: int | None = Field(None, ge=2)
@@ -110,10 +111,16 @@ class SaeConfig(Strict):
         """Treatment and control of each of ``contrasts``; ``models`` has the model of each arm.
 
         Raises:
-            ConfigError: one is no planned contrast, or not of two arms of ``model``.
+            ConfigError: one that is named is no planned contrast, or not of two arms of ``model``.
         """
-        sides = {contrast.name: [contrast.treatment, contrast.control] for contrast in planned}
-        for name in self.contrasts:
-            if [models.get(arm) for arm in sides.get(name, [])] != [self.model] * 2:
+        sides = {
+            contrast.name: [contrast.treatment, contrast.control]
+            for contrast in planned
+            if contrast.treatment and contrast.control
+        }
+        own = {name: pair for name, pair in sides.items() if {models.get(arm) for arm in pair} == {self.model}}
+        chosen = list(own)[: self.contrasts] if isinstance(self.contrasts, int) else self.contrasts
+        for name in chosen:
+            if name not in own:
                 raise ConfigError(f"config: sae: contrasts: `{name}` is no planned contrast of two arms of its model")
-        return {name: sides[name] for name in self.contrasts}
+        return {name: own[name] for name in chosen}
