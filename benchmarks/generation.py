@@ -77,17 +77,19 @@ def main() -> None:
         draws = np.zeros((len(ordered), settings.new_tokens))
         return decode(model, ordered, draws, ends=ends, pad=pad, temperature=0, top_p=1.0, budget=budget)
 
-    speeds, lengths = {}, {}
+    speeds, processor, lengths = {}, {}, {}
     for name, way in (("static", static), ("room", room)):
-        begin = time.perf_counter()
+        begin, busy = time.perf_counter(), time.process_time()
         lengths[name] = sorted(map(len, way()))
         speeds[name] = sum(lengths[name]) / (time.perf_counter() - begin)
+        processor[name] = sum(lengths[name]) / (time.process_time() - busy)
     quartiles = np.percentile(lengths["room"], [25, 50, 75]).round().astype(int).tolist()
     print(
         json.dumps(
             {
                 **{f"{name}_tokens_per_s": round(speed, 1) for name, speed in speeds.items()},
                 "ratio": round(speeds["room"] / speeds["static"], 2),
+                "ratio_of_processor_time": round(processor["room"] / processor["static"], 2),
                 "response_tokens_quartiles": quartiles,
                 **{f"{name}_tokens": sum(found) for name, found in lengths.items()},
             }
