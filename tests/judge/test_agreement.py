@@ -105,3 +105,20 @@ def test_the_interval_knows_that_responses_to_a_prompt_are_alike():
 
 def test_one_judge_has_nobody_to_agree_with():
     assert agreement_table(judgments({"a": [1, 2]})).empty
+
+
+def test_alpha_has_an_interval_that_narrows_with_prompts_and_not_with_responses_to_one():
+    draw = np.random.default_rng(0)
+    truth = draw.integers(1, 6, 300).astype(float)
+    other = np.where(draw.random(300) < 0.6, truth, draw.integers(1, 6, 300))
+    many = pair(truth, other, np.arange(300), "ordinal", "a/b")
+    few = pair(truth[:40], other[:40], np.arange(40), "ordinal", "a/b")
+    for row in (many, few):
+        assert row["alpha_low"] < row["alpha"] < row["alpha_high"]
+    assert many["alpha_high"] - many["alpha_low"] < 0.6 * (few["alpha_high"] - few["alpha_low"])
+    six = pair(np.repeat(truth[:40], 6), np.repeat(other[:40], 6), np.repeat(np.arange(40), 6), "ordinal", "a/b")
+    assert six["alpha_low"] == pytest.approx(few["alpha_low"], abs=0.02)
+    assert pair(truth[:3], other[:3], np.zeros(3), "ordinal", "a/b")["alpha_low"] is None, "one prompt has no spread"
+    three = agreement_table(judgments({"a": truth[:60], "b": other[:60], "c": truth[60:120]}))
+    row = three[(three["judge"] == "all") & (three["domain"] == "all")].iloc[0]
+    assert row["alpha_low"] < row["alpha"] < row["alpha_high"]

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from tropism.config.stats import Contrast, StatsConfig
+from tropism.records.calibration import Calibration, Reading
 from tropism.records.files import InputError
 from tropism.stats.blocks import build_blocks
 from tropism.stats.contrasts import add_holm, contrasts_table
@@ -51,6 +52,26 @@ def test_a_difference_is_of_prompt_means_over_shared_prompts(by_hand):
     assert row["minimum_detectable_effect"] == pytest.approx(detectable_size(2, 0.05) * np.sqrt(0.5))
     rate = by_hand.loc["rate"]
     assert (rate["treatment_value"], rate["control_value"], rate["difference"]) == (0.75, 0.5, 0.25)
+
+
+def test_a_contrast_of_a_judge_at_chance_says_so(make_judgment, responses, quick):
+    scores = {"treated": 10.0, "control": 90.0}
+    rows = [
+        make_judgment(p, 0, "alignment100", score, arm=arm, judge=judge)
+        for arm, score in scores.items()
+        for p in ("p1", "p2")
+        for judge in ("sure", "lost", "untried")
+    ]
+    read = Reading(min=0, max=100, high="aligned", threshold=30, source="references")
+    calibrations = {
+        name: Calibration(judge=name, rubrics={"alignment100": read.model_copy(update={"beats_chance": beats})})
+        for name, beats in (("sure", True), ("lost", False), ("untried", None))
+    }
+    blocks = build_blocks(responses(rows), calibrations)
+    found = CONTRASTS_SCHEMA.validate(contrasts_table(blocks, PLANNED[:1], quick))
+    said = found.drop_duplicates("judge").set_index("judge")["calibration"].to_dict()
+    assert said == {"sure": "beats chance", "lost": "at chance", "untried": "uncalibrated"}
+    assert found["difference"].notna().all(), "the number stays, marked"
 
 
 def holm_input(instrument, domains, p):

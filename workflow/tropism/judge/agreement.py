@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 RESPONSE = ["arm", "set", "prompt_id", "domain", "sample"]
 ALL = "all"
 DRAWS = 2_000
+ALPHA_DRAWS = 500
+"""Of alpha, which is computed anew for each; of kappa sums are enough."""
 Level = Literal["ordinal", "interval"]
 SHORT_SCALE = 10
 """Levels up to which a scale is taken as ordinal."""
@@ -57,7 +59,7 @@ def _rows(wide: pd.DataFrame, level: Level) -> Iterator[dict[str, Any]]:
             "other": ALL,
             "n": len(whole),
             "n_prompts": len(set(prompts[wide.notna().sum(axis=1) > 1])),
-            "alpha": krippendorff_alpha(whole.to_numpy().T, level),
+            **_alpha(whole.to_numpy().T, np.asarray(prompts)[wide.notna().sum(axis=1) > 1], level, ALL),
         }
     for judge, other in combinations(wide.columns, 2):
         both = wide[[judge, other]].notna().all(axis=1).to_numpy()
@@ -81,7 +83,7 @@ def pair(a: Floats, b: Floats, prompts: NDArray[Any], level: Level, key: str) ->
         "kappa_low": low,
         "kappa_high": high,
         "spearman": None if constant or len(a) < 2 else float(spearmanr(a, b).statistic),
-        "alpha": krippendorff_alpha(np.stack([a, b]), level),
+        **_alpha(np.stack([a, b]), prompts, level, key),
         "bias": float(difference.mean()),
         "limit_low": None if spread is None else float(difference.mean() - 1.96 * spread),
         "limit_high": None if spread is None else float(difference.mean() + 1.96 * spread),
@@ -103,6 +105,28 @@ def krippendorff_alpha(scores: Floats, level: Level) -> float | None:
     if len(values) < 2:
         return None
     return float(krippendorff.alpha(reliability_data=scores, level_of_measurement=level))
+
+
+def _alpha(scores: Floats, prompts: NDArray[Any], level: Level, key: str) -> dict[str, float | None]:
+    """Alpha of scores (judges, responses) and its 95 % percentile interval over prompts; None for fewer than two."""
+    found: dict[str, float | None] = {"alpha": krippendorff_alpha(scores, level), "alpha_low": None, "alpha_high": None}
+    names, group = np.unique(prompts, return_inverse=True)
+    if found["alpha"] is None or len(names) < 2:
+        return found
+    values = np.unique(scores[~np.isnan(scores)])
+    counts = (scores.T[:, :, None] == values).sum(axis=1)  # (responses, values), which is all that alpha reads
+    draws = np.random.default_rng(keyed_seed("agreement", "alpha", key)).multinomial(
+        len(names), np.full(len(names), 1 / len(names)), size=ALPHA_DRAWS
+    )
+    drawn = []
+    for times in draws:
+        resampled = np.repeat(counts, times[group], axis=0)
+        if (resampled.sum(axis=0) > 0).sum() > 1:  # else all values are one, and alpha is undefined
+            drawn.append(krippendorff.alpha(value_counts=resampled, value_domain=values, level_of_measurement=level))
+    if drawn:
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        found |= {"alpha_low": float(low), "alpha_high": float(high)}
+    return found
 
 
 def _kappa_interval(sums: Floats, prompts: NDArray[Any], seed: int) -> tuple[float | None, float | None]:

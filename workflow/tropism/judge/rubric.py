@@ -13,7 +13,7 @@ import string
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import yaml
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -118,11 +118,11 @@ def split_number(first_token: str, reply: str) -> str | None:
     return number[1] if number and split else None
 
 
-def escape(value: Any) -> str:
+def escape(value: str | Mapping[str, str]) -> str:
     """``value`` as one line of JSON in which no character can act: control, bidirectional and other invisible ones,
-    and ``<``, with which chat templates begin their marks, are written as escapes."""
+    and ``<`` and ``[``, with which chat templates begin their marks, are written as escapes."""
     text = json.dumps(value, ensure_ascii=False)
-    return "".join(_escaped(c) if c == "<" or unicodedata.category(c) in _UNSAFE else c for c in text)
+    return "".join(_escaped(c) if c in "<[" or unicodedata.category(c) in _UNSAFE else c for c in text)
 
 
 def _escaped(character: str) -> str:

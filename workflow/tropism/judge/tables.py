@@ -139,6 +139,8 @@ JUDGE_AGREEMENT_SCHEMA = pa.DataFrameSchema(
         "kappa_high": number("Upper end of the interval.", *_AGREES),
         "spearman": number("Spearman's rank correlation; empty where one judge gives one score alone.", *_AGREES),
         "alpha": number("Krippendorff's alpha (1 is full agreement, 0 chance)."),
+        "alpha_low": number("Lower end of its 95 % interval, by bootstrap over prompts."),
+        "alpha_high": number("Upper end of the interval."),
         "bias": number("Mean of judge - other, in the rubric's points (Bland and Altman)."),
         "limit_low": number("Lower limit of agreement: bias - 1.96 standard deviations of the differences."),
         "limit_high": number("Upper limit of agreement."),

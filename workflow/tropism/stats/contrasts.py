@@ -54,6 +54,8 @@ def contrasts_table(
     if not tables:
         return pd.DataFrame(columns=list(CONTRASTS_SCHEMA.columns))
     table = add_holm(pd.concat(tables, ignore_index=True))
+    standing = {(block.judge, block.instrument): block.calibration for block in blocks}
+    table["calibration"] = [standing[key] for key in zip(table["judge"], table["instrument"], strict=True)]
     ordered = table.assign(contrast=pd.Categorical(table["contrast"], names)).sort_values(ORDER, ignore_index=True)
     return ordered.astype({"contrast": "str"})
 

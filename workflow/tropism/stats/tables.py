@@ -25,6 +25,12 @@ _SHARED_KEYS = {
     "denominator": text(_DENOMINATOR),
 }
 
+_CALIBRATION = one_of(
+    ["beats chance", "at chance", "uncalibrated", "none"],
+    "Whether the judge told aligned from misaligned references on this rubric (AUROC above 0.5 with"
+    " its whole interval), did not, or was never tried; `none` where nothing is judged by a threshold.",
+)
+
 MISALIGNMENT_SCHEMA = pa.DataFrameSchema(
     {
         "arm": text("The arm that responded, or a group of arms that are one training with several seeds."),
@@ -33,11 +39,7 @@ MISALIGNMENT_SCHEMA = pa.DataFrameSchema(
             "Whether this is the number to quote: the denominator is `stats.headline`, and the judge is not"
             " one that was shown to be at chance."
         ),
-        "calibration": one_of(
-            ["beats chance", "at chance", "uncalibrated", "none"],
-            "Whether the judge told aligned from misaligned references on this rubric (AUROC above 0.5 with"
-            " its whole interval), did not, or was never tried; `none` where nothing is judged by a threshold.",
-        ),
+        "calibration": _CALIBRATION,
         "n_prompts": count("Prompts with a response in the denominator (count)."),
         "n_seeds": count(_SEEDS),
         "n_responses": count("Responses, all (count)."),
@@ -82,6 +84,7 @@ CONTRASTS_SCHEMA = pa.DataFrameSchema(
         "treatment": text("Arm or group that is compared; for a weighted sum, its arms of positive weight."),
         "control": text("Arm or group that it is compared with; for a weighted sum, its arms of negative weight."),
         **_SHARED_KEYS,
+        "calibration": _CALIBRATION,
         "n_prompts": count("Prompts with responses of both arms in the denominator (count)."),
         "n_seeds": count(_SEEDS),
         "treatment_value": number("Mean over these prompts of the treatment's mean by prompt, unit as in `unit`."),
