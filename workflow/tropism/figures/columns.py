@@ -28,14 +28,9 @@ class Column:
     numeric: bool
 
     @property
-    def head(self) -> list[str]:
-        """The name in lines, broken after underscores."""
-        return re.findall(r"[^_]*_|[^_]+", self.name)
-
-    @property
     def width(self) -> float:
         """Points of the widest cell or line of the head, on one line."""
-        return max(map(points, [*self.head, *self.cells]))
+        return max(map(points, [*head_lines(self.name), *self.cells]))
 
     @property
     def narrow(self) -> float:
@@ -44,7 +39,7 @@ class Column:
             return self.width
         words = [word for cell in {*self.cells} for word in re.findall(r"[^\s_-]*[\s_-]?", cell)]
         fewest = min(self.width / LINES, WIDEST)
-        return min(self.width, max([WRAPPED, fewest, *map(points, [*self.head, *words])]))
+        return min(self.width, max([WRAPPED, fewest, *map(points, [*head_lines(self.name), *words])]))
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,11 @@ class Layout:
     size: str
     turned: bool
     wrapped: Mapping[str, float]
+
+
+def head_lines(name: str) -> list[str]:
+    """The name of a column in lines, broken after underscores."""
+    return re.findall(r"[^_]*_|[^_]+", name)
 
 
 def points(text: str) -> float:

@@ -2,7 +2,6 @@
 seconds, which differs between runs.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from tropism.figures.canvas import read_table
-from tropism.figures.columns import GAP, Column, lay_out
+from tropism.figures.columns import GAP, Column, head_lines, lay_out
 from tropism.figures.macros import MOST_ROWS, macros, printed, quoted
 from tropism.records.files import replacing
 from tropism.records.notes import Note
@@ -86,7 +85,7 @@ def as_latex(name: str, table: pd.DataFrame, note: Note) -> str:
 
 
 def _head(column: str, numeric: bool) -> str:
-    lines = r"\\".join(_escaped(line) for line in re.findall(r"[^_]*_|[^_]+", column))
+    lines = r"\\".join(_escaped(line) for line in head_lines(column))
     return rf"\shortstack[{'r' if numeric else 'l'}]{{{lines}}}" if r"\\" in lines else lines
 
 
