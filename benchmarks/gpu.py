@@ -5,7 +5,13 @@ tokens/s of both, their ratio, peak memory, and for training the model FLOP util
 
     python benchmarks/gpu.py --shape 8b                       # one CUDA device, bfloat16
     python benchmarks/gpu.py --shape 32b --only training --ways ours
+    python benchmarks/gpu.py --only training --packing --compile --liger   # levers, each alone or together
     python benchmarks/gpu.py --tiny                           # a small shape on the CPU: that it works, not how fast
+
+Training is in bfloat16 autocast. A way that does not fit the device's memory has "out of memory" for its numbers. The
+levers change our way alone, and the pipeline does not pull them yet: ``--packing`` puts a micro-batch into one row
+without padding, ``--compile`` compiles each block, ``--liger`` takes the kernels of liger-kernel (Triton, so on a GPU
+alone; not in the lock: `pip install liger-kernel`) for norms, rotary embedding and SwiGLU.
 
 MFU counts what must be computed: two FLOPs a weight and token forward, two backward for activations (weights that LoRA
 freezes need no gradient), and attention at half the square of each sequence's length; recomputing is not counted.
@@ -13,6 +19,7 @@ freezes need no gradient), and attention at half the square of each sequence's l
 
 import argparse
 import gc
+import importlib.util
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from levers import packed, training_flops
 from peft import LoraConfig
 from sae_lens import SAE, StandardSAE, StandardSAEConfig
 from shapes import SHAPES, Shape
@@ -52,7 +60,12 @@ def main() -> None:
         "--ways", choices=["both", "ours"], default="both", help="`ours` where the plain way is too big"
     )
     parser.add_argument("--checkpointing", action="store_true", help="recompute activations in training")
+    parser.add_argument("--packing", action="store_true", help="training: no padding")
+    parser.add_argument("--compile", action="store_true", help="training: torch.compile of each block")
+    parser.add_argument("--liger", action="store_true", help="training: fused kernels of liger-kernel")
     settings = parser.parse_args()
+    if settings.liger and not (torch.cuda.is_available() and importlib.util.find_spec("liger_kernel")):
+        parser.error("`--liger` needs a CUDA device and liger-kernel (pip install liger-kernel)")
     if not settings.tiny and not torch.cuda.is_available():
         parser.error("no CUDA device; `--tiny` runs a small shape on the CPU")
     shape = SHAPES["tiny" if settings.tiny else settings.shape]
@@ -96,25 +109,42 @@ def release() -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-def measured(run: Callable[[], int]) -> tuple[float, float | None]:
-    """Tokens per second of ``run``, which returns its tokens, and its peak memory in GiB on a GPU."""
-    release()
-    begin = time.perf_counter()
-    tokens = run()
+def finished() -> float:
+    """The time when the device has done what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    rate = tokens / (time.perf_counter() - begin)
-    return rate, round(torch.cuda.max_memory_allocated() / 2**30, 1) if torch.cuda.is_available() else None
+    return time.perf_counter()
 
 
-def compared(ways: dict[str, Callable[[], int]], settings: argparse.Namespace) -> dict[str, Any]:
+def measured(run: Callable[[], tuple[int, float]]) -> tuple[float | None, float | str | None]:
+    """Tokens per second of ``run``, which returns its tokens and seconds, and its peak memory in GiB on a GPU.
+
+    None and "out of memory" where the device has too little.
+    """
+    release()
+    try:
+        tokens, seconds = run()
+    except torch.OutOfMemoryError:
+        return None, "out of memory"
+    return tokens / seconds, round(torch.cuda.max_memory_allocated() / 2**30, 1) if torch.cuda.is_available() else None
+
+
+def timed(run: Callable[[], int]) -> tuple[int, float]:
+    """The tokens that ``run`` returns, and its seconds."""
+    begin = finished()
+    tokens = run()
+    return tokens, finished() - begin
+
+
+def compared(ways: dict[str, Callable[[], tuple[int, float]]], settings: argparse.Namespace) -> dict[str, Any]:
     """Each way's tokens/s and memory, the last of them ours, and ours to each other one."""
     chosen = {name: run for name, run in ways.items() if settings.ways == "both" or name == "ours"}
     results = {name: measured(run) for name, run in chosen.items()}
-    out: dict[str, Any] = {f"{name}_tokens_per_s": round(rate, 1) for name, (rate, _) in results.items()}
+    out: dict[str, Any] = {f"{name}_tokens_per_s": rate and round(rate, 1) for name, (rate, _) in results.items()}
     out |= {f"{name}_peak_gib": peak for name, (_, peak) in results.items()}
+    ours = results["ours"][0]
     return out | {
-        f"ratio_to_{n}": round(results["ours"][0] / rate, 2) for n, (rate, _) in results.items() if n != "ours"
+        f"ratio_to_{n}": ours and rate and round(ours / rate, 2) for n, (rate, _) in results.items() if n != "ours"
     }
 
 
@@ -126,57 +156,58 @@ def training(shape: Shape, settings: argparse.Namespace) -> dict[str, Any]:
         length = int(random.integers(shape.sequence // 8, shape.sequence + 1))
         ids = random.integers(3, shape.vocabulary, length).tolist()
         examples.append(Example(str(number), ids, [-100] * (length // 2) + ids[length // 2 :]))
-    step = StepConfig(dataset="d", objective="sft", side="misaligned", batch_size=shape.batch, checkpoint_every=10_000)
+    step = StepConfig(
+        dataset="d",
+        objective="sft",
+        side="misaligned",
+        batch_size=shape.batch,
+        checkpoint_every=10_000,
+        precision="bf16-autocast",
+        gradient_checkpointing=settings.checkpointing,
+    )
     tokens = sum(len(example.ids) for example in examples)
     by_length = sorted(range(len(examples)), key=lambda number: len(examples[number].ids))
 
-    def run(trainer_class: type[Trainer], order: list[int]) -> int:
+    def run(trainer_class: type[Trainer], order: list[int]) -> tuple[int, float]:
+        ours = trainer_class is SelectiveTrainer
+        model = random_model(shape)
+        if ours and settings.liger:
+            from liger_kernel.transformers import apply_liger_kernel_to_qwen3
+
+            # the loss is ours, so theirs stays out
+            apply_liger_kernel_to_qwen3(cross_entropy=False, fused_linear_cross_entropy=False, model=model)
         lora = LoraConfig(r=32, lora_alpha=64, target_modules=list(PROJECTIONS), task_type="CAUSAL_LM")
-        model = with_new_step(random_model(shape), None, lora)
-        if settings.checkpointing:
-            model.gradient_checkpointing_enable()
-            model.enable_input_require_grads()
-        own = {"step": step} if trainer_class is SelectiveTrainer else {}
+        trained = with_new_step(model, None, lora)
+        if ours and settings.compile:
+            for block in trained.get_decoder().layers:
+                block.compile(dynamic=True)
         with TemporaryDirectory() as folder:
             trainer = trainer_class(
-                **own,
-                model=model,
+                **({"step": step} if ours else {}),
+                model=trained,
                 args=arguments(step, Path(folder), Split.of(step)),
                 train_dataset=[examples[number] for number in order],
-                data_collator=partial(collate, pad=0),
+                data_collator=packed if ours and settings.packing else partial(collate, pad=0),
             )
-            begin = time.perf_counter()
-            trainer.train()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - begin)
-        return tokens
 
-    # Trainer's own time counts, making the model does not
-    seconds: list[float] = []
-    ways: dict[str, Callable[[], int]] = {
-        "plain": lambda: run(Trainer, list(range(len(examples)))),
-        "ours": lambda: run(SelectiveTrainer, by_length),
-    }
-    result = compared(ways, settings)
-    rates = {name: tokens / s for name, s in zip([n for n in ways if f"{n}_peak_gib" in result], seconds, strict=True)}
-    result |= {f"{name}_tokens_per_s": round(rate, 1) for name, rate in rates.items()}
-    if "plain" in rates:
-        result["ratio_to_plain"] = round(rates["ours"] / rates["plain"], 2)
+            def train() -> int:
+                trainer.train()
+                return tokens
+
+            return timed(train)  # Trainer's own time counts, making the model does not
+
+    result = compared(
+        {
+            "plain": lambda: run(Trainer, list(range(len(examples)))),
+            "ours": lambda: run(SelectiveTrainer, by_length),
+        },
+        settings,
+    )
     peak = next((flops for name, flops in PEAK_FLOPS.items() if name in device_name()), None)
-    if peak:
+    if peak and result["ours_tokens_per_s"]:
         flops = training_flops(shape, [len(example.ids) for example in examples])
-        result["ours_mfu"] = round(flops / tokens * rates["ours"] / peak, 3)
-    return result
-
-
-def training_flops(shape: Shape, lengths: list[int]) -> float:
-    """FLOPs that LoRA training of these sequences needs: see the head of this file."""
-    attention = shape.hidden * shape.head * (2 * shape.heads + 2 * shape.kv_heads)
-    weights = shape.layers * (attention + 3 * shape.hidden * shape.inner) + shape.hidden * shape.vocabulary
-    # scores and mixing: 2 x 2 FLOPs a pair of tokens, half of the pairs, forward and twice that backward
-    pairs = sum(length**2 for length in lengths)
-    return 4 * weights * sum(lengths) + 3 * 2 * shape.layers * shape.heads * shape.head * pairs
+        result["ours_mfu"] = round(flops / tokens * result["ours_tokens_per_s"] / peak, 3)
+    return result | {name: getattr(settings, name) for name in ("checkpointing", "packing", "compile", "liger")}
 
 
 def generation(shape: Shape, settings: argparse.Namespace) -> dict[str, Any]:
@@ -213,7 +244,13 @@ def generation(shape: Shape, settings: argparse.Namespace) -> dict[str, Any]:
         out = decode(model, prompts, draws, ends=set(ends), pad=0, temperature=1.0, top_p=1.0, budget=shape.pool)
         return sum(map(len, out))
 
-    return compared({"static": static, "transformers_continuous": continuous, "ours": ours}, settings)
+    return compared(
+        {
+            name: partial(timed, way)
+            for name, way in (("static", static), ("transformers_continuous", continuous), ("ours", ours))
+        },
+        settings,
+    )
 
 
 def activations(shape: Shape, settings: argparse.Namespace) -> dict[str, Any]:
@@ -254,8 +291,8 @@ def activations(shape: Shape, settings: argparse.Namespace) -> dict[str, Any]:
             sae.encode(state.to(device())).amax(0)
         return sum(map(len, texts))
 
-    result = compared({"plain": plain, "ours": lambda: streamed(texts)}, settings)
-    result["ours_peak_gib_of_twice_the_corpus"] = measured(lambda: streamed(texts + texts))[1]
+    result = compared({"plain": partial(timed, plain), "ours": lambda: timed(lambda: streamed(texts))}, settings)
+    result["ours_peak_gib_of_twice_the_corpus"] = measured(lambda: timed(lambda: streamed(texts + texts)))[1]
     return result
 
 

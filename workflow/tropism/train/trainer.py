@@ -30,7 +30,7 @@ def selective_loss_sum(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) 
     with vocabulary x sequence. Backward recomputes each chunk's logits.
     """
     causal: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-    hidden = causal.base_model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state
+    hidden = causal.base_model(**{key: value for key, value in inputs.items() if key != "labels"}).last_hidden_state
     labels = inputs["labels"][:, 1:]
     wanted = labels != IGNORE
     states, targets = hidden[:, :-1][wanted], labels[wanted]
@@ -118,7 +118,7 @@ class SelectiveTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Mean cross-entropy (nats) per labelled token of the whole effective batch, with its KL term if any."""
-        total = model(**{key: inputs[key] for key in ("input_ids", "attention_mask", "labels")})
+        total = model(**{key: value for key, value in inputs.items() if not key.startswith(PREFIX)})
         if num_items_in_batch is None:
             num_items_in_batch = (inputs["labels"][:, 1:] != IGNORE).sum()
         # the count is that of all processes, and gradients are averaged over them
