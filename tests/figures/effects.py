@@ -97,7 +97,8 @@ def contrasts() -> pd.DataFrame:
                 {
                     "contrast": name, "family": "planned", "treatment": treatment, "control": control,
                     **dict(zip(table.index.names[1:], key, strict=True)), "denominator": one["denominator"],
-                    "n_prompts": one["n_prompts"], "n_seeds": 1, "treatment_value": one["value"],
+                    "calibration": one["calibration"], "n_prompts": one["n_prompts"], "n_seeds": 1,
+                    "treatment_value": one["value"],
                     "control_value": other["value"],
                     "difference": difference, "low": difference - half, "high": difference + half, "p": p,
                     "p_holm": min(1.0, 5 * p), "minimum_detectable_effect": 1.4 * half, "unit": one["unit"],

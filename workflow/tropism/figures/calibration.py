@@ -27,7 +27,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
             axes.vlines(rows["x"], rows["low"], rows["high"], color=canvas.BLUE, linewidth=0.9)
             axes.plot(rows["x"], rows["y"], color=canvas.BLUE, linewidth=0.6)
             axes.scatter(
-                rows["x"], rows["y"], s=rows["n"] / max(rows["n"].max(), 1) * 26, color=canvas.BLUE, linewidth=0
+                rows["x"], rows["y"], s=3 + rows["n"] / max(rows["n"].max(), 1) * 23, color=canvas.BLUE, linewidth=0
             )
             own = scores[(scores["population"] == population) & (scores["evidence"] == GROUPED)]
             own = own[(own["model"] == "sae") & (own["k"] == k)].iloc[0]

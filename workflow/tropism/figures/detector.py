@@ -84,7 +84,16 @@ def _by_k(axes: Axes, rows: pd.DataFrame, ks: list[int]) -> None:
         x = ks.index(row.k)
         axes.plot([x, x], [row.low, row.high], color=canvas.BLUE, linewidth=1)
         axes.plot(x, row.auroc, "o", color=canvas.BLUE, markersize=3.4)
-        axes.annotate(canvas.p_text(row.p), (x, row.high), (0, 2), textcoords="offset points", ha="center", fontsize=5)
+        axes.annotate(
+            canvas.p_text(row.p),
+            (x, row.high),
+            (0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=5,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
+            zorder=5,
+        )
     for row in rows[rows["model"].isin(list(BASELINES))].itertuples():
         _, colour, dash = BASELINES[row.model]
         axes.axhline(row.auroc, color=colour, linestyle=dash, linewidth=0.9)

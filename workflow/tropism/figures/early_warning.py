@@ -45,19 +45,23 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, colours: dict[int, str]) -> None:
-    """Every line starts from no change at step 0."""
+    """Every line starts from no change at step 0; snapshots are spaced evenly, since the first follow one another."""
     axes.axhline(0, color=canvas.FAINT, linewidth=0.6)
     series = list(rows.groupby("feature", sort=True))
-    span = max(rows["step"].max(), 1)
+    steps = sorted(set(rows["step"]))
     for place, (feature, some) in enumerate(series):
         colour = colours[feature]
-        steps = some["step"] + canvas.dodge(place, len(series)) * 0.05 * span
-        axes.plot([0, *steps], [0, *some["change"]], "-", color=colour, linewidth=0.9)
-        axes.vlines(steps, some["low"], some["high"], color=colour, linewidth=0.9)
-        axes.plot(steps, some["change"], "o", color=colour, markersize=2.6)
+        at = (
+            some["step"].map({step: i for i, step in enumerate(steps, start=1)})
+            + canvas.dodge(place, len(series)) * 0.7
+        )
+        axes.plot([0, *at], [0, *some["change"]], "-", color=colour, linewidth=0.9)
+        axes.vlines(at, some["low"], some["high"], color=colour, linewidth=0.9)
+        axes.plot(at, some["change"], "o", color=colour, markersize=2.6)
         first = (some["step"] == some["first_step"]).to_numpy()
         ends = some["high"].where(some["change"] > 0, some["low"])
-        axes.plot(steps[first], ends[first], "*", color=canvas.VERMILION, markersize=6, markeredgewidth=0)
+        axes.plot(at[first], ends[first], "*", color=canvas.VERMILION, markersize=6, markeredgewidth=0)
+    axes.set_xticks(range(len(steps) + 1), [f"{step:,}" for step in (0, *steps)])
     axes.margins(y=0.12)
 
 
