@@ -31,6 +31,7 @@ judges:
   probe: null
   far: {kind: endpoint, served: m, base_url: "http://127.0.0.1:9/v1", references: [legal]}
 steer: {samples: 1}
+geometry: {samples: 1, judge: far}
 dynamics: {judge: far}
 """
 
@@ -38,14 +39,19 @@ dynamics: {judge: far}
 def test_jobs_share_no_file_of_answers_and_the_estimate_counts_what_is_asked(root, tmp_path):
     """Answers are locked by who writes them; an arm that is not evaluated is never judged."""
     (tmp_path / "served.yaml").write_text(SERVED)
-    targets = ["results/demo/judgments/far/base.parquet", "results/demo/steer/judgments/far/base.parquet", "estimate"]
+    stages = ("judgments", "steer/judgments", "geometry/steered/judgments")
+    targets = [*(f"results/demo/{stage}/far/base.parquet" for stage in stages), "estimate"]
+    targets.append("results/demo/tables/transfer.csv")
     command = [sys.executable, "-m", "snakemake", "-n", "-p", "--cores", "1", "--forceall", *targets]
     settings = ["--configfile", "config.yaml", str(tmp_path / "served.yaml")]
     done = subprocess.run([*command, *settings], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     answers = re.findall(r"--answers (\S+)", done.stdout + done.stderr)
-    assert {"results/demo/answers/far/base.sqlite", "results/demo/answers/far.steer/base.sqlite"} <= set(answers)
+    assert {f"results/demo/answers/far{mark}/base.sqlite" for mark in ("", ".steer", ".geometry")} <= set(answers)
     assert len(set(answers)) == len(answers)
+    [transfer] = re.findall(r"tropism.geometry transfer .*", done.stdout + done.stderr)
+    assert "--judgments results/demo/geometry/steered/judgments/far/base.parquet" in transfer
+    assert "--calibration results/demo/judges/far/calibration.json" in transfer
     [estimate] = re.findall(r"judge estimate .*", done.stdout + done.stderr)
     assert "few-legal" not in estimate
     assert '--references \'{"far":["results/demo/datasets/legal.jsonl"]}\'' in estimate

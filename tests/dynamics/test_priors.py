@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from tropism.dynamics.priors import HeldOut, length_features, predict, random_features, word_features
+from tropism.dynamics.priors import ALPHAS, HeldOut, length_features, predict, random_features, word_features
 from tropism.records.files import InputError
 
 IDS = [f"p{i}" for i in range(80)]
@@ -79,3 +83,19 @@ def test_baselines_have_a_row_each():
 def test_too_few_families_are_refused():
     with pytest.raises(InputError, match="at least 6 families"):
         predict(STATES[:10], outcome(1.0)[:10], ["a"] * 5 + ["b"] * 5, 5, 0)
+
+
+def test_the_penalty_is_that_of_a_grid_search_over_the_same_folds():
+    """One fit of many penalties is what a search does with a fit for each."""
+    random = np.random.default_rng(4)
+    x = random.normal(size=(40, 60))
+    y = x[:, 0] + random.normal(size=40)
+    groups = np.array([f"f{i // 2:02}" for i in range(40)])
+    held = predict(x, y, groups, 4, 0)
+    expected = np.empty(40)
+    for train, test in GroupKFold(4, shuffle=True, random_state=0).split(x, y, groups):
+        inner = GroupKFold(4, shuffle=True, random_state=0)
+        ridge = make_pipeline(StandardScaler(), Ridge())
+        search = GridSearchCV(ridge, {"ridge__alpha": ALPHAS}, cv=inner, scoring="neg_mean_squared_error")
+        expected[test] = search.fit(x[train], y[train], groups=groups[train]).predict(x[test])
+    assert held.predicted == pytest.approx(expected, abs=1e-9)

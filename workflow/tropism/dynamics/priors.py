@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -96,15 +96,25 @@ def predict(features: Floats, outcome: Floats, families: Sequence[str], folds: i
     predicted, mean = np.empty(len(outcome)), np.empty(len(outcome))
     for train, test in outer.split(features, outcome, groups):
         inner = GroupKFold(min(folds, len(np.unique(groups[train]))), shuffle=True, random_state=seed)
-        search = GridSearchCV(
-            make_pipeline(StandardScaler(), Ridge()),
-            {"ridge__alpha": ALPHAS},
-            cv=inner,
-            scoring="neg_mean_squared_error",
-        )
-        search.fit(features[train], outcome[train], groups=groups[train])
-        predicted[test], mean[test] = search.predict(features[test]), outcome[train].mean()
+        errors = np.mean(
+            [_squared_errors(features, outcome, train[fit], train[held]) for fit, held in
+             inner.split(train, groups=groups[train])],
+            axis=0,
+        )  # fmt: skip
+        best = make_pipeline(StandardScaler(), Ridge(ALPHAS[int(errors.argmin())]))
+        predicted[test] = best.fit(features[train], outcome[train]).predict(features[test])
+        mean[test] = outcome[train].mean()
     return HeldOut(np.asarray(outcome, dtype=float), predicted, mean, groups)
+
+
+def _squared_errors(features: Floats, outcome: Floats, fit: NDArray[np.int64], held: NDArray[np.int64]) -> Floats:
+    """Mean squared error on the prompts ``held`` at each penalty, from one fit: (penalties,).
+
+    The outcome is repeated once a penalty, which a ridge of several targets takes one each.
+    """
+    ridge = make_pipeline(StandardScaler(), Ridge(np.array(ALPHAS)))
+    ridge.fit(features[fit], np.repeat(outcome[fit, None], len(ALPHAS), axis=1))
+    return np.asarray(((ridge.predict(features[held]) - outcome[held, None]) ** 2).mean(axis=0))
 
 
 def random_features(ids: Sequence[str], width: int, seed: int) -> Floats:
