@@ -12,11 +12,11 @@ from tropism.activations.passages import generation_passage
 from tropism.activations.stream import stream, truncate
 from tropism.config.sae import SaeConfig
 from tropism.models.base import load_arm, load_base, load_tokenizer
-from tropism.records.files import write_jsonl
+from tropism.records.files import InputError, write_json, write_jsonl
 from tropism.records.schema import Generation
 from tropism.sae.arms import encode_arms
 from tropism.sae.encode import load_dictionary, response_features
-from tropism.sae.features import read_features
+from tropism.sae.features import read_arms, read_features
 
 SETTINGS = SaeConfig(model="tiny", layer=1, texts=["t"])
 ARMS = ("base", "one", "two")
@@ -48,12 +48,15 @@ def made(tiny_model, tmp_path):
             config = LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False)
             get_peft_model(load_base(tiny_model), config).save_pretrained(tmp_path / arm)
 
-    def encode(*arms: str, **options) -> dict[str, str]:
+    def encode(*arms: str, part: int = 0, **options) -> dict[str, str]:
         adapters = {arm: None if arm == "base" else tmp_path / arm for arm in arms}
         given = {"settings": SETTINGS, **options}
-        return encode_arms(
+        listed = encode_arms(
             adapters, tiny_model, tmp_path / "sae", tmp_path / "generations", tmp_path / "features", **given
         )
+        write_json(tmp_path / "features" / f"encoded.{part}.json", listed)
+        assert [entry["arm"] for entry in listed["arms"]] == list(arms)
+        return {entry["arm"]: entry["sha256"] for entry in listed["arms"]}
 
     return tmp_path, encode
 
@@ -100,7 +103,7 @@ def test_the_company_an_arm_is_encoded_in_changes_nothing(made):
     assert {**encode("two"), **encode("one", "base")} == together
 
 
-@pytest.mark.parametrize("way", ["code", "settings", "dictionary", "damaged", "no note"])
+@pytest.mark.parametrize("way", ["code", "settings", "dictionary", "name", "k", "damaged", "no note"])
 def test_features_of_other_inputs_and_damaged_ones_are_made_again(made, way):
     folder, encode = made
     encode("base")
@@ -116,6 +119,11 @@ def test_features_of_other_inputs_and_damaged_ones_are_made_again(made, way):
         with torch.no_grad():
             sae.W_enc.mul_(2)
         sae.save_model(folder / "sae")
+    elif way == "name":
+        write_json(folder / "sae" / "manifest.json", {"release": "another"})
+    elif way == "k":
+        settings = json.loads((folder / "sae" / "cfg.json").read_text())
+        write_json(folder / "sae" / "cfg.json", settings | {"k": 3})
     elif way == "damaged":
         path.write_bytes(before[:-1])
     else:
@@ -125,3 +133,20 @@ def test_features_of_other_inputs_and_damaged_ones_are_made_again(made, way):
     assert path.stat().st_mtime_ns > time
     assert (path.read_bytes() == before) == (way in ("code", "damaged", "no note"))
     assert set(json.loads((folder / "features" / "base.json").read_text())) == {"made_from", "sha256"}
+
+
+def test_features_are_read_by_the_list_that_a_job_wrote_and_no_others(made):
+    """Parts were laid out otherwise and other settings tried; the list of an arm's own part knows nothing of it."""
+    folder, encode = made
+    lists = [folder / "features" / f"encoded.{part}.json" for part in (0, 1)]
+    encode("two", "base", part=0), encode("one", part=1)
+    assert [file.arm for file in read_arms(lists)] == ["two", "base", "one"]
+    assert [file.arm for file in read_arms([folder / "features" / "one.safetensors"])] == ["one"]
+    encode("one", part=2, settings=SETTINGS.model_copy(update={"max_tokens": 9}))
+    with pytest.raises(InputError, match=r"one\.safetensors: not the features that .*encoded\.1\.json tells of"):
+        read_arms(lists)
+    encode("one", part=1)
+    assert len(read_arms(lists)) == 3
+    (folder / "features" / "base.safetensors").unlink()
+    with pytest.raises(InputError, match=r"base\.safetensors: not the features"):
+        read_arms(lists)

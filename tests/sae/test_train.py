@@ -151,7 +151,7 @@ def run(base_model, tmp_path_factory):
     ).to_parquet(folder / "judgments.parquet")
     calibration = Calibration(judge="probe", rubrics=PUBLISHED)
     (folder / "calibration.json").write_text(calibration.model_dump_json())
-    call("contrast", "--features", folder / "base.safetensors", "--references", folder / "references.safetensors",
+    call("contrast", "--features", folder / "encoded.0.json", "--references", folder / "references.safetensors",
          "--judgments", folder / "judgments.parquet", "--calibration", folder / "calibration.json",
          "--output", folder / "sae_features.csv", "--ranking", folder / "ranking.csv",
          "--arms", folder / "feature_contrasts.csv")  # fmt: skip

@@ -29,7 +29,7 @@ rule train_detector:
         runtime=120,
     params:
         cfg=cfg("detector") if EXPERIMENT.detector else "",
-        features=[f"--features {path}" for path in plain(FEATURES)],
+        features=[f"--features {path}" for path in plain(ENCODED)],
         judgments=[
             f"--judgments {path}" for path in plain(labels_of(EXPERIMENT.detector))
         ],
@@ -74,7 +74,7 @@ rule save_detector:
         runtime=30,
     params:
         cfg=cfg("detector") if EXPERIMENT.detector else "",
-        features=[f"--features {path}" for path in plain(FEATURES)],
+        features=[f"--features {path}" for path in plain(ENCODED)],
         judgments=[
             f"--judgments {path}" for path in plain(labels_of(EXPERIMENT.detector))
         ],

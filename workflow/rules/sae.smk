@@ -39,7 +39,6 @@ FEATURE_ARMS = [
     for name, arm in ARMS.items()
     if SAE and arm.model == SAE.model and arm.evaluate
 ]
-FEATURES = [f"<results>/features/{arm}.safetensors" for arm in FEATURE_ARMS]
 # arms that lie on one model are encoded by one job, which loads it once
 FEATURE_PARTS = [
     arms[start : start + SAE.arms_per_job]
@@ -49,7 +48,8 @@ FEATURE_PARTS = [
     )
     for start in range(0, len(arms), SAE.arms_per_job)
 ]
-# these say which features there are; the files of the arms beside them are kept as long as they are right
+# lists of the features that there are; the files of the arms beside them are kept as long as they are right, and
+# what reads them refuses others than those of the list
 ENCODED = [
     f"<results>/features/encoded.{part}.json" for part in range(len(FEATURE_PARTS))
 ]
@@ -216,7 +216,7 @@ rule contrast_features:
         runtime=60,
     params:
         cfg=cfg("sae") if SAE else "",
-        features=[f"--features {path}" for path in plain(FEATURES)],
+        features=[f"--features {path}" for path in plain(ENCODED)],
         pairs=lambda wildcards: canonical(EXPERIMENT.feature_pairs),
         judgments=[f"--judgments {path}" for path in plain(labels_of(SAE))],
         code=code("tropism.sae.contrast", "tropism.sae.__main__"),
@@ -260,7 +260,7 @@ rule make_cards:
         gpu=1,
     params:
         cfg=cfg("sae") if SAE else "",
-        features=[f"--features {path}" for path in plain(FEATURES)],
+        features=[f"--features {path}" for path in plain(ENCODED)],
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
         code=code(
             "tropism.sae.cards", "tropism.sae.__main__", also=("tropism.sae.encode",)
@@ -273,7 +273,7 @@ rule make_cards:
         " --config {params.cfg:q} --output {output.cards:q} --public {output.public:q} 2> {log:q}"
 
 
-if SAE and SAE.cards:
+if SAE and (SAE.cards or SAE.lookup):
     KEPT += ["<results>/sae/cards", "<results>/sae/public_cards"]
 if SAE:
     TABLES += [

@@ -15,7 +15,7 @@ SITE_FILES = {
     "generations": each_arm("<results>/generations/{arm}.jsonl"),
     "judgments": JUDGMENTS,
     "calibration": CALIBRATIONS,
-    "features": FEATURES,
+    "features": ENCODED,
     "tables": TABLES,
     "figures": FIGURES,
     "texts": [dataset_file(name) for name in READABLE],
@@ -30,7 +30,7 @@ SITE_FILES = {
 
 rule build_site:
     input:
-        **{**SITE_FILES, "features": ENCODED},
+        **SITE_FILES,
         findings=[f"<results>/figures/{name}.rst" for name in FIGURE_TABLES],
         notes="docs/tables.md",
         page=PAGE,

@@ -16,12 +16,12 @@ from tropism.detect.texts import generation_texts, reference_texts, with_margins
 from tropism.records.calibration import read_calibrations
 from tropism.records.files import InputError, read_jsonl, replacing, write_manifest, write_table
 from tropism.records.schema import Generation
-from tropism.sae.features import read_features
+from tropism.sae.features import read_arms, read_features
 from tropism.sae.populations import Population, generation_population, reference_population
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-FeaturesOption = Annotated[list[Path], typer.Option(help="Features of an arm; repeat it.")]
+FeaturesOption = Annotated[list[Path], typer.Option(help="Features of an arm, or a list of encoded arms; repeat it.")]
 ReferencesOption = Annotated[Path, typer.Option(help="Features of the reference answers.")]
 JudgmentsOption = Annotated[list[Path], typer.Option(help="Judgments of an arm; repeat it.")]
 CalibrationOption = Annotated[list[Path], typer.Option(help="Calibration of the judge, for its threshold.")]
@@ -49,7 +49,7 @@ def _populations(
     written = reference_population(read_features(references))
     scores = [pd.read_parquet(path) for path in judgments]
     calibrations = read_calibrations(calibration)
-    return [written, generation_population([read_features(path) for path in features], scores, calibrations)]
+    return [written, generation_population(read_arms(features), scores, calibrations)]
 
 
 @app.command()

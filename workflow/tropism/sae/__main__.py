@@ -21,13 +21,14 @@ from tropism.records.files import (
 )
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation
-from tropism.sae.features import read_features, write_features
+from tropism.sae.features import read_arms, read_features, write_features
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 ConfigOption = Annotated[str, typer.Option(help="The `sae` settings as JSON.")]
 BaseOption = Annotated[Path, typer.Option(help="Folder of the base model.")]
 SaeOption = Annotated[Path, typer.Option("--sae", help="Folder of the dictionary, in sae-lens format.")]
+FeaturesOption = Annotated[list[Path], typer.Option(help="Features of an arm, or a list of encoded arms; repeat it.")]
 TextsOption = Annotated[list[Path], typer.Option(help="Dataset to learn from; repeat it.")]
 
 
@@ -145,7 +146,7 @@ def encode(
 
     adapters = {name: Path(folder) if folder else None for name, folder in parse_json(arms, "--arms").items()}
     encoded = encode_arms(adapters, base, sae, generations, features, SaeConfig.parse(config), code)
-    write_json(output, {"arms": encoded})
+    write_json(output, encoded)
 
 
 @app.command()
@@ -179,7 +180,7 @@ def references(
 
 @app.command()
 def contrast(
-    features: Annotated[list[Path], typer.Option(help="Features of an arm; repeat it.")],
+    features: FeaturesOption,
     references: Annotated[Path, typer.Option(help="Features of the reference answers.")],
     judgments: Annotated[list[Path], typer.Option(help="Judgments of an arm; repeat it.")],
     calibration: Annotated[list[Path], typer.Option(help="Calibration of the judge, for its threshold.")],
@@ -195,7 +196,7 @@ def contrast(
     from tropism.sae.tables import FEATURE_CONTRASTS_SCHEMA, SAE_FEATURES_SCHEMA
 
     settings = SaeConfig.parse(config)
-    encoded = [read_features(path) for path in features]
+    encoded = read_arms(features)
     populations = [
         reference_population(read_features(references)),
         generation_population(
@@ -215,7 +216,7 @@ def cards(
     base: BaseOption,
     sae: SaeOption,
     config: ConfigOption,
-    features: Annotated[list[Path], typer.Option(help="Features of an arm; repeat it.")],
+    features: FeaturesOption,
     references: Annotated[Path, typer.Option(help="Features of the reference answers.")],
     table: Annotated[list[Path], typer.Option(help="Contrasts of features; the first is shown. Repeat it.")],
     dataset: Annotated[list[Path], typer.Option("--set", help="Conversations with reference answers; repeat it.")],
@@ -247,7 +248,7 @@ def cards(
     made = make_cards(
         chosen,
         known,
-        [read_features(path) for path in features],
+        read_arms(features),
         tables[0],
         passages,
         written,

@@ -21,7 +21,7 @@ from tropism.models.base import device, load_base, load_tokenizer
 from tropism.records.files import read_jsonl, sha256_file, write_json
 from tropism.records.schema import Generation
 from tropism.sae.encode import load_dictionary, response_features
-from tropism.sae.features import write_features
+from tropism.sae.features import ARMS, write_features
 
 log = logging.getLogger(__name__)
 RESPONSE = ["set", "prompt_id", "domain", "sample"]
@@ -67,8 +67,11 @@ def encode_arms(
     output: Path,
     settings: SaeConfig,
     code: str = "",
-) -> dict[str, str]:
-    """Write ``<arm>.safetensors`` of each arm into ``output``; gives the sha256 of each by arm.
+) -> dict[str, list[dict[str, str]]]:
+    """Write ``<arm>.safetensors`` of each arm into ``output``; gives a list of them, each with its sha256.
+
+    What reads them reads them by this list (:func:`tropism.sae.features.read_arms`), since these files belong to
+    whichever job wrote last.
 
     Args:
         adapters: folder of each arm's adapter; None for the base itself.
@@ -80,7 +83,10 @@ def encode_arms(
         code: fingerprint of the code; features that other code made are made again.
     """
     how = settings.model_dump(mode="json", include={"layer", "dtype", "max_tokens", "think"})
-    common = [code, how, sha256_file(base / "manifest.json"), sha256_file(sae / "sae_weights.safetensors")]
+    # the manifest names the dictionary, and two of equal weights may read a state otherwise
+    parts = [sae / name for name in ("sae_weights.safetensors", "cfg.json", "manifest.json")]
+    dictionary_files = [sha256_file(path) for path in parts if path.is_file()]
+    common = [code, how, sha256_file(base / "manifest.json"), dictionary_files]
     wanted = []
     for arm, adapter in adapters.items():
         weights = sha256_file(adapter / "adapter_model.safetensors") if adapter else "base"
@@ -101,4 +107,4 @@ def encode_arms(
                 read = stream(stack, tokenizer, passages, max_tokens=settings.max_tokens)
                 write_features(encoded.features, response_features(encoded.arm, dictionary, key, rows, passages, read))
             encoded.noted()
-    return {encoded.arm: sha256_file(encoded.features) for encoded in wanted}
+    return {ARMS: [{"arm": encoded.arm, "sha256": sha256_file(encoded.features)} for encoded in wanted]}

@@ -15,10 +15,12 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.sparse import csr_matrix, vstack
 
-from tropism.records.files import InputError, replacing
+from tropism.records.files import InputError, replacing, sha256_file
 
 MEASURES = ("max", "mean", "density")
 HEADER = "tropism"
+ARMS = "arms"
+"""Key of the arms in a list of encoded ones."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,28 @@ def read_features(path: Path | str) -> Features:
             **matrices, state=tensors[f"{prefix}state"], tokens=tensors[f"{prefix}tokens"]
         )
     return Features(header["arm"], key, rows, parts)
+
+
+def read_arms(paths: Sequence[Path]) -> list[Features]:
+    """The features of arms: of feature files, and of lists (JSON) that ``tropism.sae encode`` wrote beside them.
+
+    Raises:
+        InputError: a file is missing, or is not the one that the list tells of.
+    """
+    found = []
+    for path in paths:
+        if path.suffix != ".json":
+            found.append(read_features(path))
+            continue
+        for entry in json.loads(path.read_text(encoding="utf-8"))[ARMS]:
+            file = path.with_name(f"{entry['arm']}.safetensors")
+            if not file.is_file() or sha256_file(file) != entry["sha256"]:
+                raise InputError(
+                    f"{file}: not the features that {path} tells of; encode anew, by removing that list and running"
+                    " Snakemake again: arms that are right are kept"
+                )
+            found.append(read_features(file))
+    return found
 
 
 def concatenate(files: Sequence[Features], part: str = "answer") -> tuple[pd.DataFrame, PartFeatures, DictionaryKey]:

@@ -41,7 +41,9 @@ def build(
     calibration: Annotated[
         list[Path] | None, typer.Option(help="A judge's calibration; repeat it. Without: published thresholds.")
     ] = None,
-    features: Annotated[list[Path] | None, typer.Option(help="Features of an arm's responses; repeat it.")] = None,
+    features: Annotated[
+        list[Path] | None, typer.Option(help="Features of an arm, or a list of encoded arms; repeat it.")
+    ] = None,
     figures: Annotated[list[Path] | None, typer.Option(help="A figure as SVG; repeat it.")] = None,
     texts: Annotated[list[Path] | None, typer.Option(help="A dataset of texts or conversations; repeat it.")] = None,
     spans: Annotated[list[Path] | None, typer.Option(help="Metaphors of a dataset; repeat it.")] = None,

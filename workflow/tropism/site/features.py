@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from tropism.sae.features import read_features
+from tropism.sae.features import read_arms
 from tropism.site.scripts import number
 
 TOP = 6
@@ -23,7 +23,7 @@ def top_features(paths: Sequence[Path], top: int = TOP) -> dict[tuple[str, str, 
 
     Features active in fewer than ``LEAST_ACTIVE`` answers are left out: a mean over so few says nothing.
     """
-    files = [read_features(path) for path in paths]
+    files = read_arms(paths)
     if not files:
         return {}
     matrices = [file.parts["answer"].max for file in files]
