@@ -53,6 +53,14 @@ def test_a_row_of_one_run_alone_is_kept_with_an_empty_side(tmp_path):
     assert alone["b"].isna().all()
 
 
+def test_a_column_of_one_run_alone_is_named(tmp_path):
+    a = results(tmp_path / "a", misalignment=A)
+    b = results(tmp_path / "b", misalignment=[{**row, "judge": "j", "n": 3} for row in A])
+    told = list(compare(a, b, None))
+    assert "table misalignment: columns only in B, not compared: judge, n" in told
+    assert not any("only in A" in line for line in told)
+
+
 def test_a_run_is_equal_to_itself_and_bare_folders_say_what_they_lack(tmp_path):
     a = results(tmp_path / "a", misalignment=A, other=[{"name": "x", "n": 1}])
     told = "\n".join(compare(a, a, None))

@@ -256,3 +256,12 @@ def test_the_archive_waits_for_all_that_the_default_target_wants(root):
     rules = root / "workflow" / "rules" / "archive.smk"
     assert wanted(rules, "write_report") == everything, "the report is of all, so all cannot want it"
     assert wanted(rules, "pack_archive") == everything | {"REPORT"}
+
+
+def test_the_report_is_made_again_where_a_caption_or_a_finding_alone_changes(root):
+    rule = (root / "workflow" / "rules" / "archive.smk").read_text().split("rule write_report:")[1].split("output:")[0]
+    folder, way, pattern = re.search(r'Path\("([\w/]+)"\)\.(r?glob)\("(.*?)"\)', rule).groups()
+    captions = set((root / "workflow" / "report").rglob("*.rst"))
+    assert any(path.parent.name == "tables" for path in captions)
+    assert set(getattr(root / folder, way)(pattern)) == captions
+    assert 'findings=[f"<results>/figures/{name}.rst" for name in FIGURE_TABLES]' in rule

@@ -15,7 +15,9 @@ rule write_report:
         LATEX,
         KEPT,
         SITE,
-        captions=sorted(map(str, Path("workflow/report").glob("*.rst"))),
+        # what it says of figures and tables, which may change where these do not
+        findings=[f"<results>/figures/{name}.rst" for name in FIGURE_TABLES],
+        captions=sorted(map(str, Path("workflow/report").rglob("*.rst"))),
     output:
         REPORT,
     log:

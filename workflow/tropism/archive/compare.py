@@ -55,6 +55,7 @@ def compare(a: Path, b: Path, output: Path | None) -> Iterator[str]:
         numbers = compare_tables(first.tables, second.tables, keys)
         for name in sorted(set(first.tables) ^ set(second.tables)):
             yield f"table {name}: only in {'A' if name in first.tables else 'B'}"
+        yield from _columns_apart(first.tables, second.tables)
         yield from _about(numbers, first.tables, keys)
         if output is not None:
             with replacing(output) as temporary:
@@ -112,6 +113,15 @@ def _changes(title: str, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator
             yield f"  {key}: {'changed' if key in a and key in b else 'only in A' if key in a else 'only in B'}"
         else:
             yield f"  {key}: {a.get(key, 'absent')} -> {b.get(key, 'absent')}"
+
+
+def _columns_apart(a: Mapping[str, Path], b: Mapping[str, Path]) -> Iterator[str]:
+    """Columns of one run alone: they are not compared, and rows that only these tell apart are paired by place."""
+    for name in sorted(set(a) & set(b)):
+        first, second = (list(read_table(tables[name]).columns) for tables in (a, b))
+        for side, own, other in (("A", first, second), ("B", second, first)):
+            if alone := [column for column in own if column not in other]:
+                yield f"table {name}: columns only in {side}, not compared: {', '.join(alone)}"
 
 
 def _about(numbers: pd.DataFrame, tables: Mapping[str, Path], keys: Mapping[str, Sequence[str]]) -> Iterator[str]:
