@@ -136,3 +136,10 @@ def test_the_judged_rate_is_a_signal_of_its_own_read_at_the_judges_threshold():
     assert (rate["judge"], rate["first_step"]) == ("strict", 4)
     assert table.set_index("signal").loc["coherence", "change"] == -4
     assert set(warning_table(margins({}), pd.DataFrame(), STATS, "strict")["judge"]) == {"none"}
+
+
+def test_a_signal_without_a_score_before_the_training_has_no_rows_and_the_others_keep_theirs(caplog):
+    late = rows("misaligned", -1, {8: 1.0}, 0.1, 1).query("step > 0")
+    table = EARLY_WARNING_SCHEMA.validate(warning_table(margins({8: 1.0}), late, STATS, "probe"))
+    assert set(table["signal"]) == {"margin"}
+    assert "arm: nothing was scored before the last training, so misaligned has no start" in caplog.text

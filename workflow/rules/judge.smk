@@ -81,7 +81,11 @@ rule train_judge:
         references=lambda wildcards, input: [
             f"--references {path}" for path in input.references
         ],
-        code=code("tropism.judge.train", "tropism.judge.__main__"),
+        code=code(
+            "tropism.judge.train",
+            "tropism.judge.__main__",
+            also=("tropism.judge.tables",),
+        ),
     message:
         "Training judge {wildcards.judge} on reference answers"
     shell:

@@ -5,6 +5,7 @@ margin, which needs no judge, stands beside it or for it. All change on the same
 so what the detector has learned of these texts cancels.
 """
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +18,7 @@ from tropism.stats.instruments import Floats
 from tropism.stats.permutation import largest_p_values
 from tropism.steer.judged import judged_outcomes
 
+log = logging.getLogger(__name__)
 KEY = ["arm", "step", "set", "prompt_id", "domain", "signal", "feature", "value"]
 PROMPT = ["set", "prompt_id"]
 NONE = -1
@@ -59,6 +61,11 @@ def warning_table(
     found = []
     for (arm, signal), of_signal in both.groupby(["arm", "signal"], sort=True):
         wide = of_signal.pivot_table(index=PROMPT, columns=["feature", "step"], values="value", sort=True).dropna()
+        if 0 not in wide.columns.get_level_values("step"):
+            log.warning(
+                "%s: nothing was scored before the last training, so %s has no start to depart from", arm, signal
+            )
+            continue
         start = wide.xs(0, axis=1, level="step")
         after = wide.loc[:, wide.columns.get_level_values("step") > 0]
         values = after.to_numpy(float) - start[after.columns.get_level_values("feature")].to_numpy(float)
