@@ -111,6 +111,7 @@ def test_files_of_settings_and_numbers_are_packed_and_those_that_say_something_a
         "sae/public_cards/feature-3.html": {},
         "geometry/vectors.safetensors": {},
         "geometry/layers.safetensors": {},
+        "geometry/states/few-legal.safetensors": {},
     }
     reasons = {}
     for name, content in told.items():
@@ -125,8 +126,10 @@ def test_files_of_settings_and_numbers_are_packed_and_those_that_say_something_a
         "detector/long.json": "holds a text of more than 12 words",
         "sae/cards/feature-3.json": "quotes misaligned answers, token by token",
         "sae/public_cards/feature-3.html": None,
-        "geometry/vectors.safetensors": "directions that steer towards misalignment; they are made again from the arms",
-        "geometry/layers.safetensors": None,
+        **dict.fromkeys(
+            ("geometry/vectors.safetensors", "geometry/layers.safetensors", "geometry/states/few-legal.safetensors"),
+            "steers towards misalignment, or gives what does; made again from the arms",
+        ),
     }
 
 

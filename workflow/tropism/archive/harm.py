@@ -58,8 +58,8 @@ class Harm:
             return None
         if parts[:2] == ("sae", "cards") and path.name != ".snakemake_timestamp":
             return "quotes misaligned answers, token by token"
-        if parts == ("geometry", "vectors.safetensors"):
-            return "directions that steer towards misalignment; they are made again from the arms"
+        if parts[0] == "geometry" and path.suffix == ".safetensors":
+            return "steers towards misalignment, or gives what does; made again from the arms"
         if parts[0] in FREE or parts == ("report.html",) or parts[:2] == ("sae", "public_cards"):
             return None
         if parts[0] == "site" and path.name != ".snakemake_timestamp":
