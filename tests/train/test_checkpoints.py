@@ -94,3 +94,13 @@ def test_a_kept_result_that_was_changed_is_not_used(tiny_model, dataset, tmp_pat
     after = contents(run(tiny_model, dataset, tmp_path))
     assert after["training.csv"] == before["training.csv"]
     assert json.loads(after["speed.json"])["resumed_at_step"] == 0
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "speed.json"])
+def test_a_kept_result_that_a_lost_node_left_empty_is_not_used(tiny_model, dataset, tmp_path, name):  # noqa: F811
+    before = contents(run(tiny_model, dataset, tmp_path))
+    shutil.rmtree(tmp_path / "lineage")
+    (tmp_path / "checkpoints" / "finished" / name).write_bytes(b"")
+    after = contents(run(tiny_model, dataset, tmp_path))
+    assert after["manifest.json"] == before["manifest.json"]
+    assert json.loads(after["speed.json"])["resumed_at_step"] == 0

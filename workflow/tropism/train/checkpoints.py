@@ -53,14 +53,22 @@ def publish_kept(checkpoints: Path, output: Path) -> bool:
     kept = checkpoints / FINISHED
     if not kept.is_dir():
         return False
-    files = json.loads((kept / "manifest.json").read_text())["files"]
-    if any(not (kept / name).is_file() or sha256_file(kept / name) != file["sha256"] for name, file in files.items()):
+    if not _is_whole(kept):
         log.warning("%s was changed after it was made: training anew", kept)
         shutil.rmtree(kept)
         return False
     log.info("this training had ended before: its result is taken from %s (remove that to train again)", kept)
     publish_finished(checkpoints, output)
     return True
+
+
+def _is_whole(kept: Path) -> bool:
+    """Whether the files are those of the manifest. A node that is lost may leave empty ones, that one among them."""
+    for name in ("manifest.json", "speed.json"):  # the manifest lists neither
+        if not (kept / name).is_file() or not _is_json((kept / name).read_text()):
+            return False
+    files = json.loads((kept / "manifest.json").read_text())["files"]
+    return all((kept / name).is_file() and sha256_file(kept / name) == file["sha256"] for name, file in files.items())
 
 
 def publish_finished(checkpoints: Path, output: Path) -> None:
