@@ -196,6 +196,10 @@ def test_a_prompt_that_a_judge_left_unscored_somewhere_counts_nowhere_and_none_l
     table = transfer_table(judged(said.assign(score=said["score"].mask(lost)), scores, {}), CONFIG)
     assert (table["n_prompts"].item(), table["effect"].item()) == (3, 1.0)
     assert "1 of 4 prompts lack a score" in caplog.text
+    elsewhere = lost | ((said["arm"] == UNSTEERED) & (said["prompt_id"] == "p2"))
+    found = judged(said.assign(score=said["score"].mask(elsewhere)), scores, {})
+    for table in (transfer_table(found, CONFIG), dose_table(found, CONFIG)):
+        assert (table["n_prompts"].item(), table["n_responses"].item()) == (2, 8), "of the prompts that count"
     nothing = said.assign(score=said["score"].mask(said["arm"] == "one@0.5"))
     with pytest.raises(InputError, match="no prompt has a score under every condition"):
         transfer_table(judged(nothing, scores, {}), CONFIG)

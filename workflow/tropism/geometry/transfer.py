@@ -77,14 +77,15 @@ def _complete(some: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return whole
 
 
-def _responses(some: pd.DataFrame) -> float:
-    """Responses a condition, the fewest; none where references were scored."""
+def _responses(some: pd.DataFrame, wide: pd.DataFrame) -> float:
+    """Responses a condition to the prompts of ``wide``, the fewest; none where references were scored."""
+    some = some[pd.MultiIndex.from_frame(some[PROMPT]).isin(wide.index)]
     return float(some.groupby(["target", "source", "strength"])["n_responses"].sum(min_count=1).min())
 
 
 def _transfers(at: pd.DataFrame, config: SteeringConfig) -> pd.DataFrame:
     wide = _complete(at, ["target", "source"])["misalignment"]
-    n_responses = _responses(at)
+    n_responses = _responses(at, wide)
     values = {key: wide[key].to_numpy() for key in wide.columns}
     weights = counts([len(wide)], config.analysis.draws, config.analysis.seed)[len(wide)]
     targets = [arm for arm in config.steered if (arm, UNSTEERED) in values]
@@ -126,7 +127,8 @@ def dose_table(measured: pd.DataFrame, config: SteeringConfig) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for key, some in _by_outcome(measured):
         for target, own in some.groupby("target", sort=False):
-            wide, n_responses = _complete(own, ["source", "strength"]), _responses(own)
+            wide = _complete(own, ["source", "strength"])
+            n_responses = _responses(own, wide)
             weights = counts([len(wide)], config.analysis.draws, config.analysis.seed)[len(wide)]
             for source, strength in own[["source", "strength"]].drop_duplicates().itertuples(index=False):
                 if source == UNSTEERED:
