@@ -5,7 +5,8 @@ import os
 import shutil
 
 import pytest
-from tests.train.test_train import dataset, run  # noqa: F401  # the fixture is used by name
+from tests.train.test_train import KillAt, dataset, run  # noqa: F401  # the fixture is used by name
+from tests.train.test_train import Killed as Gone
 
 from tropism.train import checkpoints, step
 
@@ -104,3 +105,20 @@ def test_a_kept_result_that_a_lost_node_left_empty_is_not_used(tiny_model, datas
     after = contents(run(tiny_model, dataset, tmp_path))
     assert after["manifest.json"] == before["manifest.json"]
     assert json.loads(after["speed.json"])["resumed_at_step"] == 0
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "optimizer.safetensors", "random.json"])
+def test_a_checkpoint_that_a_lost_node_left_cut_off_is_passed_over(tiny_model, dataset, tmp_path, monkeypatch, name):  # noqa: F811
+    whole = contents(run(tiny_model, dataset, tmp_path / "whole"))
+    build = step.SelectiveTrainer
+    with monkeypatch.context() as patch:
+        patch.setattr(step, "SelectiveTrainer", lambda **a: build(**{**a, "callbacks": [*a["callbacks"], KillAt(5)]}))
+        with pytest.raises(Gone):
+            run(tiny_model, dataset, tmp_path / "lost")
+    kept = tmp_path / "lost" / "checkpoints" / "checkpoint-4" / name
+    kept.write_bytes(kept.read_bytes()[: kept.stat().st_size // 2])
+    after = contents(run(tiny_model, dataset, tmp_path / "lost"))
+    assert json.loads(after["speed.json"])["resumed_at_step"] == 2
+    assert {n: b for n, b in after.items() if n != "speed.json"} == {
+        n: b for n, b in whole.items() if n != "speed.json"
+    }

@@ -11,6 +11,8 @@ import os
 import shutil
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from tropism.records.files import replacing, sha256_file
 
 log = logging.getLogger(__name__)
@@ -18,12 +20,32 @@ FINISHED = "finished"
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; Trainer writes ``trainer_state.json`` last."""
+    """The newest checkpoint that is whole; the one before it is kept as well, and is used where the newest is not."""
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True):
-        state = checkpoint / "trainer_state.json"
-        if state.is_file() and _is_json(state.read_text()):
+        if _can_be_read(checkpoint):
             return checkpoint
     return None
+
+
+def _can_be_read(checkpoint: Path) -> bool:
+    """Whether it was written to its end (Trainer writes ``trainer_state.json`` last) and no file of it is cut off.
+
+    A process that dies leaves what it wrote; a node that is lost may leave names without contents.
+    """
+    return (
+        (checkpoint / "trainer_state.json").is_file()
+        and all(_is_json(path.read_text()) for path in checkpoint.glob("*.json"))
+        and all(_is_safetensors(path) for path in checkpoint.glob("*.safetensors"))
+    )
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether the file is as long as its head says."""
+    try:
+        with safe_open(path, "pt"):
+            return True
+    except SafetensorError:
+        return False
 
 
 def _is_json(text: str) -> bool:
