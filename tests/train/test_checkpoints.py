@@ -87,6 +87,14 @@ def test_other_settings_train_anew(tiny_model, dataset, tmp_path):  # noqa: F811
     assert before["adapter/adapter_model.safetensors"] != after["adapter/adapter_model.safetensors"]
 
 
+def test_another_version_of_a_library_trains_anew(tiny_model, dataset, tmp_path, monkeypatch):  # noqa: F811
+    run(tiny_model, dataset, tmp_path)
+    monkeypatch.setattr(step, "version", lambda name: "99")
+    no_more_steps(monkeypatch)
+    with pytest.raises(Killed):
+        run(tiny_model, dataset, tmp_path)
+
+
 def test_a_kept_result_that_was_changed_is_not_used(tiny_model, dataset, tmp_path):  # noqa: F811
     before = contents(run(tiny_model, dataset, tmp_path))
     losses = tmp_path / "lineage" / "training.csv"

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from tropism.train.snapshots import KeepSnapshots, snapshot_name, snapshot_steps
 from tropism.train.trainer import SelectiveTrainer, check_same_loss
 
 log = logging.getLogger(__name__)
+LIBRARIES = ("torch", "transformers", "peft", "accelerate")
+"""Another version of one of these trains anew: it goes on from no checkpoint and takes no kept result of the old one."""
 SCHEDULES = {"constant": "constant_with_warmup", "cyclic": "constant_with_warmup"}
 """Trainer's names where they are not ours; the cyclic schedule is put in by :class:`SelectiveTrainer`."""
 
@@ -104,8 +107,9 @@ def train_step(
         "model": model_config.model_dump(mode="json"),
     }
     split = Split.of(step)
+    key = json.dumps([facts, code, [f"{name} {version(name)}" for name in LIBRARIES]], sort_keys=True)
     with main_process_first():
-        claim_checkpoints(checkpoints, hashlib.sha256(json.dumps([facts, code], sort_keys=True).encode()).hexdigest())
+        claim_checkpoints(checkpoints, hashlib.sha256(key.encode()).hexdigest())
         if split.rank == 0:
             publish_kept(checkpoints, output)
     if (checkpoints / FINISHED).is_dir():
