@@ -33,7 +33,7 @@ from tropism.train.trainer import SelectiveTrainer, check_same_loss
 
 log = logging.getLogger(__name__)
 LIBRARIES = ("torch", "transformers", "peft", "accelerate")
-"""Another version of one of these trains anew: it goes on from no checkpoint and takes no kept result of the old one."""
+"""Another version of one of these trains anew: no checkpoint and no kept result of the old one is used."""
 SCHEDULES = {"constant": "constant_with_warmup", "cyclic": "constant_with_warmup"}
 """Trainer's names where they are not ours; the cyclic schedule is put in by :class:`SelectiveTrainer`."""
 
