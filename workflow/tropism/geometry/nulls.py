@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator, eigsh
+from threadpoolctl import threadpool_limits
 
 from tropism.geometry.gram import Floats, unit
 from tropism.records.keyed import keyed_seed
@@ -70,7 +71,8 @@ def top_shares(kind: str, n: int, width: int, roots: Floats, draws: int, seed: i
     take one of n degrees of freedom.
     """
     draw = _wishart_shares if kind == "random" else _alike_shares
-    with ThreadPoolExecutor(THREADS) as pool:
+    # draws go side by side, so each takes one thread: with BLAS' own beside them both kinds wait for one another
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
         # numpy's fastest bits: a million normal numbers a draw are half of its cost
         seeds = (keyed_seed(seed, kind, n, "shares", number) for number in range(draws))
         randoms = (np.random.Generator(np.random.SFC64(number)) for number in seeds)
