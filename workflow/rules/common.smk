@@ -77,6 +77,16 @@ def cfg(slice, only=None, leave=()):
 
 
 @cache
+def geometry_settings(only=(), leave=()):
+    """The settings of geometry with its arms and sets: `only` some keys, or all but `leave`; of `analysis` its seed."""
+    geometry = EXPERIMENT.steering
+    if geometry is None:
+        return ""
+    settings = geometry.model_dump(mode="json", exclude={"analysis", *leave})
+    kept = {key: settings[key] for key in only or settings}
+    return canonical({**kept, "analysis": {"seed": geometry.analysis.seed}})
+
+
 def registered(source):
     """The registry's entry of a source, or None for a path."""
     entries = read_registry(Path(EXPERIMENT.registry))

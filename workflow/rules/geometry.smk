@@ -20,17 +20,6 @@ GEOMETRY_JUDGE = (
     if GEOMETRY and GEOMETRY.samples
     else None
 )
-
-
-def geometry_settings(only=(), leave=()):
-    """The settings of geometry with its arms and sets: `only` some keys, or all but `leave`; of `analysis` its seed."""
-    if GEOMETRY is None:
-        return ""
-    settings = GEOMETRY.model_dump(mode="json", exclude={"analysis", *leave})
-    kept = {key: settings[key] for key in only or settings}
-    return canonical({**kept, "analysis": {"seed": GEOMETRY.analysis.seed}})
-
-
 TOPIC_FLAGS = [f"--harmful {path}" for path in plain(TOPICS)]
 
 

@@ -220,3 +220,8 @@ def current_commit():
         ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
     )
     return done.stdout.strip() if done.returncode == 0 else "no-commit"
+
+
+def encoded_arms(wildcards):
+    """The arms whose responses one job encodes."""
+    return FEATURE_PARTS[int(wildcards.part)]

@@ -55,10 +55,6 @@ ENCODED = [
 ]
 
 
-def encoded_arms(wildcards):
-    return FEATURE_PARTS[int(wildcards.part)]
-
-
 rule train_sae:
     input:
         base=base_files(SAE.model) if SAE else [],
