@@ -76,7 +76,6 @@ def cfg(slice, only=None, leave=()):
     return canonical({key: item for key, item in value.items() if key not in leave})
 
 
-@cache
 def geometry_settings(only=(), leave=()):
     """The settings of geometry with its arms and sets: `only` some keys, or all but `leave`; of `analysis` its seed."""
     geometry = EXPERIMENT.steering
@@ -87,6 +86,7 @@ def geometry_settings(only=(), leave=()):
     return canonical({**kept, "analysis": {"seed": geometry.analysis.seed}})
 
 
+@cache
 def registered(source):
     """The registry's entry of a source, or None for a path."""
     entries = read_registry(Path(EXPERIMENT.registry))

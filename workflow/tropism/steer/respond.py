@@ -8,9 +8,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tropism.config.evaluate import EvaluateConfig
 from tropism.config.models import ModelConfig
 from tropism.config.sampled import SampledConfig
-from tropism.generate.requests import Request, shards
+from tropism.generate.requests import Request, response_start, shards
 from tropism.generate.sample import answer
-from tropism.models.base import prompt_text, token_ids
+from tropism.models.base import THINK, prompt_text, token_ids
 from tropism.records.schema import Conversation, Generation
 
 Prompts = Sequence[tuple[str, Conversation]]
@@ -39,9 +39,10 @@ def respond(
         **config.model_dump(include={"samples", "max_new_tokens", "temperature", "top_p"}),
     )
     block = model_config.reasoning_block()
+    start, mark = response_start(tokenizer, block), block.open if block else THINK
     requests = []
     for of, record in prompts:
-        ids = tuple(token_ids(tokenizer, prompt_text(tokenizer, record.prompt, block.prefill if block else "")))
+        ids = tuple(token_ids(tokenizer, prompt_text(tokenizer, record.prompt, start, mark)))
         requests += [Request(of, record, sample, ids) for sample in range(config.samples)]
     [ordered] = shards(requests, len(requests))
     with tqdm(disable=True) as bar:
