@@ -11,7 +11,7 @@ rule annotate_texts:
         "<logs>/annotate/{dataset}.log",
     benchmark:
         "<benchmarks>/annotate/{dataset}.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
@@ -36,7 +36,7 @@ rule score_annotator:
         "<logs>/annotate/quality.log",
     benchmark:
         "<benchmarks>/annotate/quality.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
