@@ -4,7 +4,7 @@
 #   cluster.sh install   apt packages (needs root)
 #   cluster.sh start     write the configuration, start the daemons, wait until a job runs
 #   cluster.sh stop      cancel what is queued, end the daemons this script started
-#   cluster.sh kill NAME     SIGKILL one daemon (slurmctld, slurmd.<node>, slurmdbd ...): fault tests
+#   cluster.sh kill NAME     SIGKILL one daemon (slurmctld, slurmd.<node>): fault tests
 #   cluster.sh revive NAME   start it again on the state it left
 #   cluster.sh status    pids, sinfo, squeue
 #   cluster.sh env       print the export line for `eval`
@@ -13,26 +13,22 @@
 # Any user can run it (root is not needed after `install`): the daemons run as the caller.
 #
 # Settings (environment):
-#   SLURM_LAB_DIR    state folder                          [/tmp/tropism-slurm]
-#   SLURM_LAB_ACCT   none | dbd  (dbd: slurmdbd + mariadbd, so that sacct works)   [none]
+#   SLURM_LAB_DIR    state folder                                                  [/tmp/tropism-slurm]
 #   SLURM_LAB_CPUS   CPUs the node claims (may exceed the real ones)               [nproc]
 #   SLURM_LAB_MEM    MiB of memory the node claims                                 [real - 5 %]
 #   SLURM_LAB_GPUS   fake GPUs, 1 to 5                                             [2]
-#   SLURM_LAB_PORT   first of five TCP ports: ctld, slurmd, dbd, mariadb, slurmd    [6817]
-#   SLURM_LAB_SPLIT  1: a CPU node and a GPU node (two slurmd on this host), 0: one node for both   [0]
+#   SLURM_LAB_PORT   first of two TCP ports: slurmctld, slurmd                     [6817]
 #   SLURM_LAB_MINJOBAGE  seconds a finished job stays visible to squeue            [300]
-#   SLURM_LAB_KEEP   1: start on the state, job numbers and accounts of the last run   [unset: wipe]
+#   SLURM_LAB_KEEP   1: start on the state and job numbers of the last run         [unset: wipe]
 set -euo pipefail
 
 DIR=${SLURM_LAB_DIR:-/tmp/tropism-slurm}
-ACCT=${SLURM_LAB_ACCT:-none}
 GPUS=${SLURM_LAB_GPUS:-2}
 CPUS=${SLURM_LAB_CPUS:-$(nproc)}
 MEM=${SLURM_LAB_MEM:-$(awk '/^MemTotal/{print int($2/1024*0.95)}' /proc/meminfo)}
 PORT=${SLURM_LAB_PORT:-6817}
 MINJOBAGE=${SLURM_LAB_MINJOBAGE:-300}
 HOST=$(hostname -s)
-if [ "${SLURM_LAB_SPLIT:-0}" = 1 ]; then CPUNODE=cn1 GPUNODE=gn1; else CPUNODE=$HOST GPUNODE=$HOST; fi
 ME=$(id -un)
 PATH=$PATH:/usr/sbin:/sbin
 export SLURM_CONF=$DIR/etc/slurm.conf
@@ -100,32 +96,15 @@ write_conf() {
     local f live=
     for f in "$DIR"/run/*.lab; do f=${f##*/}; alive "${f%.lab}" && live=1; done
     if [ -z "$live" ] && [ -z "${SLURM_LAB_KEEP:-}" ]; then
-        rm -rf "$DIR"/{log,spool,state,mysql}   # job numbers start at 1 again
+        rm -rf "$DIR"/{log,spool,state}   # job numbers start at 1 again
     fi
     mkdir -p "$DIR"/{etc,log,run,spool,state}
     chmod 755 "$DIR" "$DIR"/{etc,log,run,spool,state}
     if [ ! -s "$DIR/etc/munge.key" ]; then
         (umask 077; head -c 1024 /dev/urandom >"$DIR/etc/munge.key")
     fi
-    local n acct nodes
-    nodes="NodeName=$GPUNODE NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((PORT + 1)) CPUs=$CPUS RealMemory=$MEM Gres=gpu:$GPUS State=UNKNOWN"
-    if [ "$CPUNODE" != "$GPUNODE" ]; then
-        nodes+=$'\n'"NodeName=$CPUNODE NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((PORT + 4)) CPUs=$CPUS RealMemory=$MEM State=UNKNOWN"
-    fi
-    local FAKE=(/dev/null /dev/zero /dev/full /dev/random /dev/urandom)
+    local n FAKE=(/dev/null /dev/zero /dev/full /dev/random /dev/urandom)
     if [ "$GPUS" -lt 1 ] || [ "$GPUS" -gt ${#FAKE[@]} ]; then say "1 to ${#FAKE[@]} fake GPUs"; exit 2; fi
-    if [ "$ACCT" = dbd ]; then
-        acct="AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=127.0.0.1
-AccountingStoragePort=$((PORT + 2))
-AccountingStoragePass=$DIR/run/munge.socket
-AccountingStorageTRES=gres/gpu
-AccountingStoreFlags=job_comment"
-    else
-        acct="AccountingStorageType=accounting_storage/none
-JobCompType=jobcomp/filetxt
-JobCompLoc=$DIR/log/jobcomp.txt"
-    fi
     cat >"$DIR/etc/slurm.conf" <<CONF
 ClusterName=lab
 SlurmctldHost=$HOST(127.0.0.1)
@@ -168,18 +147,20 @@ SlurmctldTimeout=30
 SlurmdTimeout=30
 InactiveLimit=0
 JobRequeue=1
-$acct
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/filetxt
+JobCompLoc=$DIR/log/jobcomp.txt
 GresTypes=gpu
-$nodes
-PartitionName=cpu Nodes=$CPUNODE Default=YES DefaultTime=10 MaxTime=2880 DefMemPerCPU=100 State=UP
-PartitionName=gpu Nodes=$GPUNODE Default=NO  DefaultTime=10 MaxTime=2880 DefMemPerCPU=100 State=UP
+NodeName=$HOST NodeAddr=127.0.0.1 Port=$((PORT + 1)) CPUs=$CPUS RealMemory=$MEM Gres=gpu:$GPUS State=UNKNOWN
+PartitionName=cpu Nodes=$HOST Default=YES DefaultTime=10 MaxTime=2880 DefMemPerCPU=100 State=UP
+PartitionName=gpu Nodes=$HOST Default=NO  DefaultTime=10 MaxTime=2880 DefMemPerCPU=100 State=UP
 CONF
     # slurmd wants a real, distinct device file for each GPU (a plain file or a bare Count gives
     # no CUDA_VISIBLE_DEVICES, or an INVAL node); these exist everywhere, and with
     # task/none nothing is done to them
     : >"$DIR/etc/gres.conf"
     for ((n = 0; n < GPUS; n++)); do
-        printf 'NodeName=%s Name=gpu File=%s\n' "$GPUNODE" "${FAKE[n]}" >>"$DIR/etc/gres.conf"
+        printf 'NodeName=%s Name=gpu File=%s\n' "$HOST" "${FAKE[n]}" >>"$DIR/etc/gres.conf"
     done
     # Snakemake takes every SLURM_* variable, SLURM_CONF too, out of the environment of the
     # srun inside a job (and out of its own when it runs inside a job); with no
@@ -191,61 +172,10 @@ CONF
         chmod 755 "$DIR/bin/$c"
     done
 }
-write_dbd_conf() {
-    cat >"$DIR/etc/slurmdbd.conf" <<CONF
-AuthType=auth/munge
-AuthInfo=socket=$DIR/run/munge.socket
-DbdHost=localhost
-DbdAddr=127.0.0.1
-DbdPort=$((PORT + 2))
-SlurmUser=$ME
-LogFile=$DIR/log/slurmdbd.log
-PidFile=$DIR/run/slurmdbd.pid
-DebugLevel=info
-StorageType=accounting_storage/mysql
-StorageHost=127.0.0.1
-StoragePort=$((PORT + 3))
-StorageUser=slurm
-StoragePass=lab
-StorageLoc=slurm_acct
-CONF
-    chmod 600 "$DIR/etc/slurmdbd.conf"
-}
-
-start_dbd() {
-    local sock=$DIR/run/mysql.sock as=()
-    [ "$ME" = root ] && as=(--user=root)
-    if [ ! -d "$DIR/mysql/mysql" ]; then
-        mkdir -p "$DIR/mysql"
-        # from mariadb-server-core (it needs my_print_defaults of mariadb-client-core); no service account
-        mariadb-install-db --no-defaults --datadir="$DIR/mysql" --skip-test-db \
-            --auth-root-authentication-method=normal "${as[@]}" >"$DIR/log/mysql-install.out" 2>&1
-        say "database folder made"
-    fi
-    # the server itself makes the account, so that no client program is needed
-    cat >"$DIR/etc/init.sql" <<SQL
-CREATE DATABASE IF NOT EXISTS slurm_acct;
-CREATE USER IF NOT EXISTS 'slurm'@'127.0.0.1' IDENTIFIED BY 'lab';
-CREATE USER IF NOT EXISTS 'slurm'@'localhost' IDENTIFIED BY 'lab';
-GRANT ALL ON slurm_acct.* TO 'slurm'@'127.0.0.1';
-GRANT ALL ON slurm_acct.* TO 'slurm'@'localhost';
-SQL
-    launch mariadbd mariadbd --no-defaults "${as[@]}" --datadir="$DIR/mysql" --socket="$sock" \
-        --bind-address=127.0.0.1 --port=$((PORT + 3)) --pid-file="$DIR/run/mariadbd.pid" \
-        --init-file="$DIR/etc/init.sql" --innodb-buffer-pool-size=64M --innodb-lock-wait-timeout=900 \
-        --innodb-flush-log-at-trx-commit=0 --skip-log-bin
-    wait_for 30 "mariadbd listens" bash -c "exec 3<>/dev/tcp/127.0.0.1/$((PORT + 3))"
-    daemon slurmdbd
-    # the cluster has to be known before slurmctld registers; an account makes -A usable
-    sacctmgr -i -Q add cluster lab >/dev/null 2>&1 || true
-    sacctmgr -i -Q add account lab Cluster=lab Description=lab Organization=lab >/dev/null 2>&1 || true
-    sacctmgr -i -Q add user "$ME" Account=lab Cluster=lab >/dev/null 2>&1 || true
-}
 daemon() {  # NAME: start the SLURM daemon of that name
     case $1 in
     slurmctld) launch slurmctld slurmctld -D; wait_for 30 "slurmctld answers" scontrol ping ;;
     slurmd.*) mkdir -p "$DIR/spool/${1#slurmd.}"; launch "$1" slurmd -D -N "${1#slurmd.}" ;;
-    slurmdbd) launch slurmdbd slurmdbd -D; wait_for 60 "slurmdbd answers" timeout 5 sacctmgr -n list cluster ;;
     *) say "no such daemon: $1"; return 2 ;;
     esac
 }
@@ -257,13 +187,10 @@ do_start() {
     launch munged munged --foreground --force --key-file="$DIR/etc/munge.key" --socket="$DIR/run/munge.socket" \
         --pid-file="$DIR/run/munged.pid" --seed-file="$DIR/run/munged.seed" --log-file="$DIR/log/munged.log"
     wait_for 10 "munged answers" munge -S "$DIR/run/munge.socket" -n
-    if [ "$ACCT" = dbd ]; then write_dbd_conf; start_dbd; fi
     daemon slurmctld
-    local n
-    for n in $(printf '%s\n' "$GPUNODE" "$CPUNODE" | sort -u); do daemon "slurmd.$n"; done
+    daemon "slurmd.$HOST"
     wait_for 30 "nodes idle" up
     say "srun says: $(srun -p gpu --gres=gpu:1 -t 1 bash -c 'echo host=$(hostname) CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES')"
-    [ "$ACCT" != dbd ] || wait_for 30 "sacct shows it" sh -c '[ -n "$(sacct -X -n)" ]'
     say "ready; now: eval \"\$($0 env)\""
 }
 do_stop() {
@@ -278,8 +205,7 @@ do_stop() {
     fi
     for f in "$DIR"/run/slurmd.*.lab; do [ -e "$f" ] && { f=${f##*/}; names+=("${f%.lab}"); }; done
     finish TERM "${names[@]}"
-    finish TERM slurmdbd
-    finish TERM mariadbd munged
+    finish TERM munged
     say "stopped"
 }
 do_status() {
@@ -296,14 +222,12 @@ case ${1:-} in
 install)
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -q
-    pk=(slurm-wlm munge)
-    [ "$ACCT" = dbd ] && pk+=(slurmdbd mariadb-server-core mariadb-client-core)
-    apt-get install -y -q --no-install-recommends "${pk[@]}" ;;
+    apt-get install -y -q --no-install-recommends slurm-wlm munge ;;
 start) trap '[ $? = 0 ] || do_stop' EXIT; do_start ;;
 stop) do_stop ;;
 status) do_status ;;
 env) echo "export SLURM_CONF=$SLURM_CONF PATH=$DIR/bin:\$PATH" ;;
 kill) finish KILL "${2:?which daemon}" ;;
 revive) daemon "${2:?which daemon}" ;;
-*) sed -n '2,24p' "$0"; exit 2 ;;
+*) sed -n '2,22p' "$0"; exit 2 ;;
 esac

@@ -119,7 +119,7 @@ def test_a_training_is_warned_before_its_time_limit_and_put_back_after_a_node_fa
     line = next(line["line"] for line in lines if line["rules"] == ["train_step"])
     assert line == (
         "sbatch --parsable --job-name tropism_x --output log --export=ALL --comment train_step -A lab -p accelerated"
-        " -t 720 --qos=long --mem 96000 --nodes=1 --requeue --cpus-per-task=8 --signal=USR1@300 --gpus=h100:2"
+        " -t 720 --qos=long --mem 192000 --nodes=1 --requeue --cpus-per-task=8 --signal=USR1@300 --gpus=h100:2"
     )
 
 
@@ -161,3 +161,33 @@ def test_the_paper_is_whole(root):
     assert "probe" not in paper.judges
     labelled = {paper.datasets[name].domain for name in paper.judges["qwen"].references}
     assert labelled == set(paper.evaluate.sets), "no threshold is borrowed"
+
+
+def test_a_training_without_the_profile_asks_for_what_its_base_and_its_processes_take(root, tmp_path):
+    """Of a base of 1,000 million parameters, in MB; 1,400 are for the libraries of each process."""
+    for name in ("config.yaml", "resources", "workflow"):
+        (tmp_path / name).symlink_to(root / name)
+    base = tmp_path / "results" / "models" / "smollm2"
+    base.mkdir(parents=True)
+    (base / "model.safetensors").touch()
+    (base / "manifest.json").write_text(json.dumps({"files": {}, "parameters": 10**9}))
+    full = "{step: harm, method: full, snapshots: null}"
+    (tmp_path / "arms.yaml").write_text(
+        f"arms: [{{name: base}}, {{name: a, chain: [harm]}}, {{name: whole, chain: [{full}]}}]\n"
+        "contrasts: []\nsteer: null\ngeometry: null\ndynamics: null\n"
+    )
+
+    def asked(**gpus) -> dict[str, int]:
+        printed = snakemake(
+            root,
+            *("--snakefile", "Snakefile", "--directory", str(tmp_path), "--dry-run", "--cores", "8"),
+            *(("--set-resources", *(f"{rule}:gpu={count}" for rule, count in gpus.items())) if gpus else ()),
+            *("--configfile", "config.yaml", str(tmp_path / "arms.yaml"), "--", "results/demo/tables/training.csv"),
+            program=("tests/slurm/sbatch_lines.py",),
+        )
+        lines = [json.loads(line) for line in printed.splitlines() if line.startswith('{"rules"')]
+        return {line["rules"][0]: int(re.search(r"--mem (\d+)", line["line"])[1]) for line in lines}
+
+    assert asked().items() >= {"train_step": 1400 + 4000, "train_model": 1400 + 16000}.items()
+    several = asked(train_step=3, train_model=2).items()
+    assert several >= {"train_step": 3 * (1400 + 4000), "train_model": 2 * (1400 + 4000) + 12000}.items()

@@ -31,10 +31,12 @@ def last_step(wildcards):
 
 
 def training_mb(wildcards, input):
-    """MB of memory of a training, by what its base's manifest says of the size; once the base is there.
+    """MB of the host's memory of a training, by what its base's manifest says of the size; once the base is there.
 
     A parameter takes 16 bytes where all are trained (weight, gradient, Adam's two moments, in float32; see
     tropism/train/memory.py), else its number format's. 1,400 MB hold libraries, Snakemake and a text's activations.
+    Every process of several (resource `gpu`) reads the base through the host's memory; where all weights are trained,
+    in float32, and the first gathers weights and moments there for a checkpoint, 12 bytes a parameter.
     """
     arm, depth = LINEAGES[wildcards.lineage]
     manifest = json.loads(Path(input.base[0]).read_text())
@@ -43,8 +45,13 @@ def training_mb(wildcards, input):
     stored = sum(file["bytes"] for name, file in files if name.endswith(".safetensors"))
     parameters = manifest.get("parameters", stored // 2)
     size = {"float32": 4, "bfloat16": 2}[EXPERIMENT.models[arm.model].dtype]
-    each = 16 if last_step(wildcards).method == "full" else size
-    return max(2000, 1400 + parameters * each // 10**6)
+    trained_by = "train_model" if wildcards.lineage in FULL_LINEAGES else "train_step"
+    processes = workflow.get_rule(trained_by).resources["gpu"].value
+    if last_step(wildcards).method == "full":
+        each = 16 if processes == 1 else 4 * processes + 12
+    else:
+        each = size * processes
+    return max(2000, 1400 * processes + parameters * each // 10**6)
 
 
 def kl_datasets(step):
