@@ -30,6 +30,13 @@ def last_step(wildcards):
     return arm.steps[depth - 1].settings
 
 
+def training_rows(settings):
+    """The rows that a step trains on. Unmasked ones wait for no annotation, and no new annotator trains them again."""
+    if settings.variant == "original":
+        return dataset_file(settings.dataset)
+    return f"<results>/variants/{settings.dataset}.{settings.variant}.jsonl"
+
+
 def training_mb(wildcards, input):
     """MB of the host's memory of a training, by what its base's manifest says of the size; once the base is there.
 

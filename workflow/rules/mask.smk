@@ -30,17 +30,25 @@ rule mask_texts:
         " {params.literal} --config {params.cfg:q} --output {output.texts:q} --report {output.report:q} 2> {log:q}"
 
 
-# variants that some arm is trained on, and those that the settings ask for of the same datasets
 TRAINED = {step.settings.dataset for arm in ARMS.values() for step in arm.steps}
+# what is read for metaphors: what evaluated arms are trained on, and whatever is trained on masked
+ANNOTATED = {
+    step.settings.dataset
+    for arm in ARMS.values()
+    for step in arm.steps
+    if arm.evaluate or step.settings.variant != "original"
+}
+# variants that some arm is trained on, and those that the settings ask for of the same datasets
 VARIANTS = sorted(
     {
         (step.settings.dataset, step.settings.variant)
         for arm in ARMS.values()
         for step in arm.steps
+        if step.settings.dataset in ANNOTATED
     }
     | {
         (dataset, variant)
-        for dataset in TRAINED
+        for dataset in ANNOTATED
         for variant in EXPERIMENT.masking.variants
     }
 )
@@ -70,4 +78,5 @@ rule tabulate_masking:
         "python -m tropism.mask table {input.reports:q} --output {output:q} 2> {log:q}"
 
 
-TABLES.append("<results>/tables/masking.csv")
+if VARIANTS:
+    TABLES.append("<results>/tables/masking.csv")

@@ -9,7 +9,7 @@ rule measure_solutions:
             *arm_files(COMPARED[wildcards.narrow]),
             *arm_files(wildcards.narrow),
         ],
-        dataset=lambda wildcards: f"<results>/variants/{solution_step(wildcards).dataset}.{solution_step(wildcards).variant}.jsonl",
+        dataset=lambda wildcards: training_rows(solution_step(wildcards)),
         texts=lambda wildcards: dataset_file(DYNAMICS.narrow.texts),
     output:
         "<results>/dynamics/solutions/{narrow}.parquet",

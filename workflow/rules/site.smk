@@ -19,7 +19,7 @@ SITE_FILES = {
     "tables": TABLES,
     "figures": FIGURES,
     "texts": [dataset_file(name) for name in READABLE],
-    "spans": [f"<results>/spans/{name}.jsonl" for name in sorted(TRAINED)],
+    "spans": [f"<results>/spans/{name}.jsonl" for name in sorted(ANNOTATED)],
     "variants": [
         f"<results>/variants/{dataset}.{variant}.jsonl"
         for dataset, variant in VARIANTS

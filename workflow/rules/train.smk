@@ -3,7 +3,7 @@
 
 rule train_step:
     input:
-        dataset=lambda wildcards: f"<results>/variants/{last_step(wildcards).dataset}.{last_step(wildcards).variant}.jsonl",
+        dataset=lambda wildcards: training_rows(last_step(wildcards)),
         base=lambda wildcards: root_files(parent_lineage(wildcards)),
         parent=lambda wildcards: lineage_files(parent_lineage(wildcards)),
         kl=lambda wildcards: [
