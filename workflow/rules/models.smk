@@ -11,7 +11,7 @@ rule convert_model:
         "<benchmarks>/models/{model}.tsv"
     wildcard_constraints:
         model=one_of([name for name in EXPERIMENT.models if name not in HUB_MODELS]),
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=20,

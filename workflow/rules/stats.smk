@@ -15,7 +15,7 @@ rule estimate_rates:
         "<logs>/stats/rates.log",
     benchmark:
         "<benchmarks>/stats/rates.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
@@ -44,7 +44,7 @@ rule contrast_arms:
         "<logs>/stats/contrasts.log",
     benchmark:
         "<benchmarks>/stats/contrasts.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
@@ -102,7 +102,7 @@ rule follow_trends:
         "<logs>/stats/trends.log",
     benchmark:
         "<benchmarks>/stats/trends.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
