@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csc_matrix
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
 
 from tropism.detect.ranking import aurocs, best_features, excess_ranks
-from tropism.detect.scores import ranking_intervals, weighted_aurocs, weighted_precisions
+from tropism.detect.scores import point_scores, ranking_intervals, weighted_aurocs, weighted_precisions
 
 LEVELS = st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0, 1.5])
 
@@ -62,3 +62,14 @@ def test_an_interval_is_wider_when_responses_to_a_prompt_repeat_one_another():
     assert repeated == pytest.approx(alone, abs=0.02)
     for low, high in (("low", "high"), ("auprc_low", "auprc_high")):
         assert pretended[high] - pretended[low] < 0.6 * (repeated[high] - repeated[low])
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=30), st.integers(1, 9))
+def test_scores_are_scikit_learns(pairs, threshold):
+    probabilities, labels = np.array([p / 6 for p, _ in pairs]), np.array([y for _, y in pairs])
+    assume(labels.any() and not labels.all())
+    found = point_scores(labels, probabilities, threshold / 10)
+    assert found["auroc"] == pytest.approx(roc_auc_score(labels, probabilities))
+    assert found["auprc"] == pytest.approx(average_precision_score(labels, probabilities))
+    assert found["accuracy"] == pytest.approx(accuracy_score(labels, probabilities >= threshold / 10))
+    assert found["brier"] == pytest.approx(brier_score_loss(labels, probabilities))

@@ -23,7 +23,7 @@ rule train_detector:
         "<logs>/detect/train.log",
     benchmark:
         "<benchmarks>/detect/train.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.sparse import csc_matrix
-from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from tropism.config.detector import DetectorConfig
@@ -80,9 +79,8 @@ def null_labellings(population: Population, config: DetectorConfig, by_arm: bool
     )
 
 
-def _null_row(labellings: np.ndarray, probabilities: np.ndarray, threshold: float) -> dict[str, float]:
-    """Mean scores over permuted runs, and the central 95 % of their AUROCs and AUPRCs."""
-    scores = pd.DataFrame([point_scores(y, p, threshold) for y, p in zip(labellings, probabilities, strict=True)])
+def _null_row(scores: pd.DataFrame) -> dict[str, float]:
+    """Means of the ``scores`` of permuted runs, a row a run, and the central 95 % of their AUROCs and AUPRCs."""
     low, high = np.percentile(scores["auroc"], [2.5, 97.5])
     least, most = np.percentile(scores["auprc"], [2.5, 97.5])
     ends = {"low": float(low), "high": float(high), "auprc_low": float(least), "auprc_high": float(most)}
@@ -139,7 +137,9 @@ def evaluate_design(
     for position, k in enumerate(config.ks):
         real, permuted = runs[0, position], runs[1:, position]
         found = row("sae", k, real, stretch)
-        chance = np.array([roc_auc_score(y, p) for y, p in zip(nulls[:, tested], permuted, strict=True)])
+        pairs = zip(nulls[:, tested], permuted, strict=True)
+        null = pd.DataFrame([point_scores(y, p, config.threshold) for y, p in pairs])
+        chance = null["auroc"].to_numpy()
         exceeding = int((chance >= found["auroc"] - 1e-12).sum())
         p = (exceeding + 1) / (len(chance) + 1)
         yield (
@@ -152,7 +152,7 @@ def evaluate_design(
             },
             real,
         )
-        yield {"model": "permuted", "k": k, **_null_row(nulls[:, tested], permuted, config.threshold)}, None
+        yield {"model": "permuted", "k": k, **_null_row(null)}, None
 
 
 def evaluate(populations: Sequence[Population], config: DetectorConfig) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy.sparse import csc_matrix
+from scipy.special import expit
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -82,17 +83,19 @@ def detector_probabilities(
     model = LogisticRegression(C=inverse_penalty, solver="newton-cholesky")
     for split in design.splits:
         chosen = best_features(excess_ranks(values[split.train]), labellings[:, split.train], max(ks))
-        for labelling, (labels, features) in enumerate(zip(labellings, chosen, strict=True)):
+        # a column is scaled alike whichever labelling chose it
+        used, places = np.unique(chosen, return_inverse=True)
+        columns = values[:, used].toarray().astype(np.float64)
+        columns = StandardScaler().fit(columns[split.train]).transform(columns)
+        for labelling, (labels, own) in enumerate(zip(labellings, places.reshape(chosen.shape), strict=True)):
             if len(set(labels[split.train])) < 2:  # a permutation of few responses: nothing to learn, so nothing told
                 out[labelling, :, split.test] = float(labels[split.train][0])
                 continue
-            columns = values[:, features].toarray().astype(np.float64)
-            scaler = StandardScaler().fit(columns[split.train])
-            train, test = scaler.transform(columns[split.train]), scaler.transform(columns[split.test])
+            train, test = columns[np.ix_(split.train, own)], columns[np.ix_(split.test, own)]
             for position, k in enumerate(ks):
                 with config_context(assume_finite=True, skip_parameter_validation=True):
                     fitted = model.fit(train[:, :k], labels[split.train])
-                    out[labelling, position, split.test] = fitted.predict_proba(test[:, :k])[:, 1]
+                out[labelling, position, split.test] = expit(test[:, :k] @ fitted.coef_[0] + fitted.intercept_[0])
     return out[:, :, design.tested]
 
 

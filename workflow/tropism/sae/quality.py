@@ -21,6 +21,7 @@ from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Text
 from tropism.stats.bootstrap import intervals
 from tropism.steer.hooks import editing
+from tropism.steer.recall import Recall
 
 if TYPE_CHECKING:
     from sae_lens import SAE
@@ -87,7 +88,8 @@ def spliced_losses(
         seen["states"] = states
         return torch.zeros_like(states)
 
-    with editing(model, layer, read):
+    earlier = Recall(model, layer)
+    with earlier, editing(model, layer, read):
         logits = model(input_ids=ids, use_cache=False).logits
     kept = measured & ~attention_sinks(seen["states"]).cpu()
     predicting = torch.zeros_like(kept)
@@ -101,7 +103,7 @@ def spliced_losses(
 
     sums = [loss(logits)]
     for edit in (lambda x: (sae.decode(sae.encode(x.to(sae.device)))).to(x) - x, torch.neg):
-        with editing(model, layer, edit, "response") as steering:
+        with earlier, editing(model, layer, edit, "response") as steering:
             steering.mask = kept[None]
             sums.append(loss(model(input_ids=ids, use_cache=False).logits))
     return np.array([*sums, len(places)])

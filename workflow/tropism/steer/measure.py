@@ -21,6 +21,7 @@ from tropism.records.schema import Conversation, Generation
 from tropism.sae.populations import kept_for_ranking
 from tropism.steer.hooks import Steering, adding, changing_feature, moving_along
 from tropism.steer.plan import Condition
+from tropism.steer.recall import Recall
 from tropism.steer.respond import Prompts, respond
 
 if TYPE_CHECKING:
@@ -131,8 +132,10 @@ def intervene(
     """Every condition's outcomes by prompt, and its responses, none where ``config.samples`` is 0."""
     rows: list[dict[str, Any]] = []
     responses: list[Generation] = []
+    earlier = Recall(subject.model, subject.layer)
     for condition in tqdm(conditions, desc=subject.arm, unit="condition"):
-        rows += score_condition(subject, condition, prompts, config, model_config)
+        with earlier:
+            rows += score_condition(subject, condition, prompts, config, model_config)
         if config.samples:
             with intervening(subject, condition, config):
                 responses += respond(
