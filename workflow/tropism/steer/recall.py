@@ -55,7 +55,7 @@ class Recall:
             for name, value in [*((str(i), v) for i, v in enumerate(inputs)), *sorted(named.items())]:
                 if isinstance(value, torch.Tensor):
                     digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-                    digest.update(value.cpu().contiguous().view(torch.uint8).numpy())
+                    digest.update(value.cpu().contiguous().view(torch.uint8).numpy().tobytes())
             self._pass = digest.digest()
             self.recalled += self._pass in self._kept
 
