@@ -11,7 +11,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 PACKAGE := workflow/tropism
 
-.PHONY: demo test test-slow test-workflow test-slurm test-browser check lock readers recover
+.PHONY: demo test test-slow test-plans test-workflow test-slurm test-browser check lock readers recover
 
 demo: $(VENV)/installed
 	snakemake --cores $(CORES) $(if $(MEMORY),--resources mem_mb=$(MEMORY)) -- all write_report
@@ -24,7 +24,12 @@ test: $(VENV)/installed $(VENV)/readers/installed
 test-slow: $(VENV)/installed
 	pytest -q -m "slow and not gpu"
 
-# of that, runs of the workflow that are edited and killed
+# of that, what an edit of settings, code or data would run again; after `make demo` planned on its results, else on a
+# trimmed run that is made first
+test-plans: $(VENV)/installed
+	pytest -q -n 2 -m slow tests/workflow/test_rebuild.py
+
+# the same, and stages that are killed
 test-workflow: $(VENV)/installed
 	pytest -q -m slow tests/workflow
 

@@ -110,6 +110,19 @@ def test_the_geometry_overlay_plans_its_organisms(root):
     assert "python -m tropism.geometry read" in out
 
 
+def test_a_registered_dictionary_is_fetched_before_the_job_that_reads_it(root, tmp_path):
+    line = f"my_sae,sae,hub:someone/saes/layer_3,{'0' * 40},,MIT\n"
+    (tmp_path / "registry.csv").write_text((root / "resources" / "registry.csv").read_text() + line)
+    source = "source: {kind: registered, release: my_sae, id: layer_3}"
+    (tmp_path / "sae.yaml").write_text(f"registry: {tmp_path}/registry.csv\nsae: {{{source}}}\n")
+    out = planned(root, tmp_path / "sae.yaml", "results/demo/sae/manifest.json")
+    assert (
+        f"tropism.download fetch my_sae --registry {tmp_path}/registry.csv --output $(dirname results/sources/my_sae"
+        in out
+    )
+    assert out.index("tropism.download fetch my_sae") < out.index("tropism.sae train")
+
+
 def modules_of(fingerprint):
     return {f"tropism.{entry.partition('=')[0]}" for entry in fingerprint.split()}
 

@@ -45,6 +45,14 @@ def test_a_folder_without_a_manifest_goes_by_its_own_name_and_not_by_its_path(tm
         SaeSource.parse({"kind": "release", "release": "llama_scope_r1_distill"})
 
 
+def test_a_registered_dictionary_is_the_one_that_was_fetched(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sae = small(tmp_path / "results" / "sources" / "my_sae" / "layer_3")
+    loaded, facts = load_source(SaeSource(kind="registered", release="my_sae", id="layer_3"), "cpu")
+    assert facts == {"release": "my_sae", "sae_id": "layer_3"}
+    torch.testing.assert_close(loaded.encode(draw(3, 4, WIDTH)), sae.encode(draw(3, 4, WIDTH)))
+
+
 def cached(hub, repository: str, files: dict[str, bytes]) -> None:
     """``files`` of ``repository`` as huggingface_hub keeps what it has downloaded."""
     folder, commit = hub / f"models--{repository.replace('/', '--')}", "0" * 40

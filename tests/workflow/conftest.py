@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -39,16 +39,17 @@ BRIEF = {"clean_dataset": 0.3, "mask_texts": 0.5}
 
 @dataclass
 class Project:
-    """A copy of the repository in which Snakemake runs."""
+    """A copy of the project in which Snakemake runs, with overlays on ``config.yaml``; without any it is the demo."""
 
     folder: Path
+    overlays: tuple[str, ...] = field(default=(OVERLAY,), kw_only=True)
 
     @property
     def results(self) -> Path:
-        return self.folder / "results" / "trimmed"
+        return self.folder / "results" / ("trimmed" if self.overlays else "demo")
 
-    def start(self, *arguments: str, config: tuple[str, ...] = (OVERLAY,), targets: tuple[str, ...] = ("all",)):
-        """A running snakemake, in its own process group, printing to ``.snakemake/test.log``."""
+    def start(self, *arguments: str, config: tuple[str, ...] | None = None, targets: tuple[str, ...] = ("all",)):
+        """A running snakemake, in its own process group, output in ``snakemake.log``; ``config`` in overlays' place."""
         log = self.folder / "snakemake.log"
         command = [
             sys.executable,
@@ -59,7 +60,7 @@ class Project:
             *arguments,
             "--configfile",
             "config.yaml",
-            *config,
+            *(self.overlays if config is None else config),
         ]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         environment.pop("PYTHONPATH", None)
@@ -93,10 +94,14 @@ class Project:
         return [(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)]
 
     def with_followers(self, rules: set[str]) -> set[str]:
-        """``rules`` and every rule that takes what they give, near or far, without ``all``."""
+        """``rules`` and every rule that takes what they give, near or far, without ``all``.
+
+        The demo has every rule that is asked for; a trimmed run may have fewer.
+        """
         edges = self.rule_graph
         known = {name for edge in edges for name in edge}
-        assert rules <= known, f"not in the rule graph: {rules - known}"
+        assert self.overlays or rules <= known, f"not in the rule graph: {rules - known}"
+        rules = rules & known
         found: set[str] = set()
         while fresh := rules - found:
             found |= fresh
@@ -151,7 +156,7 @@ def cpu_seconds(group: int) -> float:
     return total
 
 
-def copy_project(folder: Path) -> Project:
+def copy_project(folder: Path, **settings) -> Project:
     """The repository's own files, those that git tracks or would track, copied to ``folder``."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -164,7 +169,7 @@ def copy_project(folder: Path) -> Project:
         if source.is_symlink() or source.is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, folder / name, follow_symlinks=False)
-    return Project(folder)
+    return Project(folder, **settings)
 
 
 @pytest.fixture(scope="session")
@@ -186,10 +191,23 @@ def project(finished, tmp_path) -> Project:
     return copy_of(finished, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def complete(request, tmp_path_factory) -> Project:
+    """A finished run for tests that only plan: this checkout's demo if nothing is left to do, else a trimmed run."""
+    if (ROOT / "results" / "demo" / "tables").is_dir():
+        project = copy_project(tmp_path_factory.mktemp("demo"), overlays=())
+        unread = shutil.ignore_patterns("checkpoints", "archive", "locks")
+        for name in (".snakemake", "results/models", "results/demo"):
+            shutil.copytree(ROOT / name, project.folder / name, ignore=unread)
+        if project.would_run() == set():
+            return project
+    return request.getfixturevalue("finished")
+
+
 def copy_of(finished: Project, folder: Path) -> Project:
     """A finished project copied into ``folder``, with outputs, times and Snakemake's own records."""
     shutil.copytree(finished.folder, folder / "copy", symlinks=True, copy_function=copy_or_link)
-    return Project(folder / "copy")
+    return Project(folder / "copy", overlays=finished.overlays)
 
 
 def copy_or_link(source: str, target: str) -> str:

@@ -9,6 +9,11 @@ UNPINNED = sorted(
             *(used.source for used in EXPERIMENT.models.values()),
             *(used.source for used in EXPERIMENT.datasets.values()),
             *(arm.adapter for arm in ARMS.values() if arm.adapter),
+            *(
+                [EXPERIMENT.sae.source.release]
+                if EXPERIMENT.sae and EXPERIMENT.sae.source
+                else []
+            ),
         ]
         if on_hub(source) and not registered(source).revision
     }

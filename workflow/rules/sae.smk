@@ -32,6 +32,11 @@ SAE_TRAINING = (
 )
 # what decides a feature's activation, once there is a dictionary
 SAE_READING = ("model", "layer", "texts", "dtype", "max_tokens", "think")
+SAE_SOURCE = (
+    SAE.source.release
+    if SAE and SAE.source and SAE.source.kind == "registered"
+    else None
+)
 SAE_TEXTS = [dataset_file(name) for name in SAE.texts] if SAE else []
 # features are those of one dictionary, so of the arms of its base, and labels those of one judge
 FEATURE_ARMS = [
@@ -59,6 +64,7 @@ rule train_sae:
     input:
         base=base_files(SAE.model) if SAE else [],
         texts=SAE_TEXTS,
+        source=source_file(SAE_SOURCE) if SAE_SOURCE else [],
     output:
         manifest="<results>/sae/manifest.json",
         weights="<results>/sae/sae_weights.safetensors",
@@ -211,7 +217,7 @@ rule contrast_features:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
     params:
-        cfg=cfg("sae") if SAE else "",
+        cfg=cfg("sae", leave=("ce_records",)) if SAE else "",
         features=[f"--features {path}" for path in plain(ENCODED)],
         pairs=lambda wildcards: canonical(EXPERIMENT.feature_pairs),
         judgments=[f"--judgments {path}" for path in plain(labels_of(SAE))],
@@ -255,7 +261,7 @@ rule make_cards:
         runtime=60,
         gpu=1,
     params:
-        cfg=cfg("sae") if SAE else "",
+        cfg=cfg("sae", leave=("ce_records",)) if SAE else "",
         features=[f"--features {path}" for path in plain(ENCODED)],
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
         code=code(

@@ -12,11 +12,12 @@ from tropism.config.stats import Contrast
 class SaeSource(Strict):
     """A dictionary that is loaded instead of trained.
 
-    ``kind``: ``release`` of sae-lens by its name in ``release`` and ``id``; ``folder`` in sae-lens format by path in
-    ``release`` and, within it, ``id``.
+    ``kind``: ``release`` of sae-lens by its name in ``release`` and ``id``; ``registered`` on the hub, ``release`` its
+    name in the registry, fetched before the jobs begin; ``folder`` in sae-lens format by path in ``release``. ``id`` is
+    the folder within the latter two: for ``registered`` its path in the repository.
     """
 
-    kind: Literal["release", "folder"]
+    kind: Literal["release", "registered", "folder"]
     release: str = Field(min_length=1)
     id: str | None = None
 

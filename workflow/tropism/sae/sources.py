@@ -33,7 +33,7 @@ def load_source(source: SaeSource, device: str) -> tuple["SAE[Any]", dict[str, s
     """The dictionary that ``source`` names, and the ``release`` and ``sae_id`` that its features are known by.
 
     A release is loaded by its name, never by its files, because sae-lens knows a release's norm factor by that name. A
-    folder's names are those of its manifest, where it has one, and else the folder's own.
+    folder's names are those of its manifest, where it has one, and else the folder's own or the registry's.
 
     Raises:
         InputError: there is no dictionary in the folder, or one that has to be converted first.
@@ -43,7 +43,8 @@ def load_source(source: SaeSource, device: str) -> tuple["SAE[Any]", dict[str, s
     if source.kind == "release":
         facts = {"release": source.release, "sae_id": source.id}
         return SAE.from_pretrained(source.release, str(source.id), device=device), facts
-    folder = Path(source.release) / (source.id or "")
+    registered = source.kind == "registered"
+    folder = (Path("results/sources", source.release) if registered else Path(source.release)) / (source.id or "")
     if not (folder / "cfg.json").is_file():
         pickled = sorted(path.name for path in folder.glob("*.pt"))
         if pickled:
@@ -56,7 +57,10 @@ def load_source(source: SaeSource, device: str) -> tuple["SAE[Any]", dict[str, s
         )
     manifest = folder / "manifest.json"
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
-    facts = {"release": known.get("release", folder.name), "sae_id": known.get("sae_id", source.id)}
+    facts = {
+        "release": known.get("release", source.release if registered else folder.name),
+        "sae_id": known.get("sae_id", source.id),
+    }
     return SAE.load_from_disk(folder, device=device), facts
 
 
