@@ -15,6 +15,7 @@ from tropism.dynamics.outcomes import overlap_rows, prior_rows, prompt_means
 from tropism.dynamics.states import States, at, position_name, read_states
 from tropism.dynamics.trajectories import at_equal_loss, trajectory_table
 from tropism.likelihood.rows import score_arm
+from tropism.models.base import load_base, load_tokenizer, prompt_text, token_ids
 from tropism.records.files import InputError, write_jsonl
 from tropism.records.schema import Conversation
 from tropism.train.step import train_step
@@ -107,8 +108,15 @@ def test_at_equal_loss_by_hand():
 
 
 def test_states_are_the_models_and_give_tables(tiny_model, dataset, tmp_path):
-    read_states("base", tiny_model, None, [dataset], SETTINGS, MODEL, tmp_path / "base.safetensors")
+    listed = read_states({"base": None}, tiny_model, [dataset], SETTINGS, MODEL, tmp_path)
+    assert [entry["arm"] for entry in listed["arms"]] == ["base"]
     base = States.load(tmp_path / "base.safetensors")
+    # the state of one prompt alone, by hand
+    text = prompt_text(load_tokenizer(tiny_model), base.prompts[0]["prompt"])
+    ids = torch.tensor([token_ids(load_tokenizer(tiny_model), text)])
+    with torch.no_grad():
+        alone = load_base(tiny_model).base_model(ids, output_hidden_states=True).hidden_states[1][0]
+    assert base.tensors["last.0"][0] == pytest.approx(alone[-1].numpy(), abs=1e-5)
     assert len(base.prompts) == 18, "nine of each split"
     assert set(base.tensors) == {f"{position}.{layer}" for position in ("last", "mean", "token -3") for layer in (0, 1)}
     moved = {

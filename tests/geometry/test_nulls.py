@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.stats import beta, kstest
+from scipy.stats import beta, kstest, norm
 
 from tropism.geometry.gram import gram_of
-from tropism.geometry.nulls import alike, generator, isotropic, roots_of, top_shares
+from tropism.geometry.nulls import HEAD, alike, gaussian, generator, isotropic, roots_of, top_shares
+from tropism.records.keyed import keyed_seed
 
 
 def test_random_cosines_are_those_of_the_sphere():
@@ -49,6 +50,31 @@ def test_shares_without_the_matrix_are_those_of_the_matrix(kind):
     direct = np.linalg.eigvalsh(gram)[:, ::-1][:, :3] / 60
     assert quick.mean(0) == pytest.approx(direct.mean(0), rel=0.02)
     assert quick.std(0) == pytest.approx(direct.std(0), rel=0.25)
+
+
+@pytest.mark.parametrize("common", [0, 4], ids=["no direction in common", "four directions in common"])
+def test_shares_by_lanczos_are_the_eigenvalues_of_the_same_draw(common):
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((160, 400))
+    vectors += 12 * random.standard_normal((160, common)) @ random.standard_normal((common, 400)) / 20
+    roots = roots_of(gram_of(vectors))
+    assert (roots[-1 - HEAD] < 0.5 * roots[-3]) == bool(common), "where the draw starts depends on it"
+    found = top_shares("covariance", 160, 400, roots, 5, 0)
+    for number, shares in enumerate(found):
+        draw = np.random.Generator(np.random.SFC64(keyed_seed(0, "covariance", 160, "shares", number)))
+        drawn = gaussian(160, len(roots), draw) * roots[::-1].astype(np.float32)
+        expected = np.linalg.eigvalsh(gram_of(drawn.astype(float)))[::-1][:3] / 160
+        assert shares == pytest.approx(expected, rel=0.01)
+
+
+def test_whole_arrays_of_normal_numbers_are_normal_and_independent():
+    numbers = gaussian(501, 401, np.random.Generator(np.random.SFC64(0)))
+    assert numbers.shape == (501, 401)
+    assert kstest(numbers.ravel(), norm.cdf).pvalue > 0.01
+    half = numbers.size // 2  # sine and cosine of one angle stand half an array apart
+    pairs = np.stack([numbers.ravel()[:half], numbers.ravel()[half : 2 * half]])
+    for one, other in (pairs, pairs**2):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 4 / half**0.5
 
 
 def test_the_same_seed_gives_the_same_draws():

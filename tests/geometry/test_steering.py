@@ -76,7 +76,8 @@ def test_a_vector_that_is_added_moves_what_is_likely_and_none_does_not(tiny_mode
     model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
     records = [("h", record) for record in answered(split_prompts(prompts, CONFIG)[2])]
     vectors = {UNSTEERED: torch.zeros(1), "zero": torch.zeros(32), **random_vectors(1, 32, 0)}
-    scores = measure(model, tokenizer, records, 0, vectors, 2.0, 3.0, 4096).set_index(["source", "prompt_id"])
+    conditions = [(*one, 2.0) for one in vectors.items()]
+    scores = measure(model, tokenizer, records, 0, conditions, 3.0, 4096).set_index(["source", "prompt_id"])
     plain, zero, random = (scores.loc[name] for name in vectors)
     assert zero["misalignment"].to_numpy() == pytest.approx(plain["misalignment"].to_numpy(), abs=1e-5)
     assert (random["misalignment"] - plain["misalignment"]).abs().min() > 1e-4

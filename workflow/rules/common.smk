@@ -81,7 +81,9 @@ def geometry_settings(only=(), leave=()):
     geometry = EXPERIMENT.steering
     if geometry is None:
         return ""
-    settings = geometry.model_dump(mode="json", exclude={"analysis", *leave})
+    settings = geometry.model_dump(
+        mode="json", exclude={"analysis", "arms_per_job", *leave}
+    )
     kept = {key: settings[key] for key in only or settings}
     return canonical({**kept, "analysis": {"seed": geometry.analysis.seed}})
 
@@ -185,10 +187,26 @@ def adapter_folder(arm):
     return None if lineage == ARMS[arm].root() else folder
 
 
+def adapter_folders(arms):
+    """The folder of each arm's adapter by its name, as JSON; null for a base."""
+    return canonical({arm: adapter_folder(arm) for arm in arms})
+
+
 def each_arm(pattern):
     """``pattern`` for every arm that is evaluated."""
     return [
         pattern.replace("{arm}", name) for name, arm in ARMS.items() if arm.evaluate
+    ]
+
+
+def shared_parts(arms, size):
+    """Arms in parts, a job each: at most `size` that lie on one model, which the job loads once."""
+    roots = dict.fromkeys(ARMS[arm].root() for arm in arms)
+    by_root = [[arm for arm in arms if ARMS[arm].root() == root] for root in roots]
+    return [
+        some[start : start + size]
+        for some in by_root
+        for start in range(0, len(some), size)
     ]
 
 

@@ -29,16 +29,33 @@ UNTRAINED_ARM = next(
 )
 
 
+READ_ARMS = (
+    shared_parts([UNTRAINED_ARM, *SHIFTED], DYNAMICS.arms_per_job)
+    if UNTRAINED_ARM
+    else []
+)
+STATES = [f"<results>/states/read.{part}.json" for part in range(len(READ_ARMS))]
+
+
 rule read_states:
     input:
-        arm=lambda wildcards: arm_files(wildcards.arm),
+        base=lambda wildcards: root_files(
+            ARMS[part_of(READ_ARMS, wildcards)[0]].lineage()
+        ),
+        arms=lambda wildcards: [
+            path
+            for arm in part_of(READ_ARMS, wildcards)
+            for path in lineage_files(ARMS[arm].lineage())
+        ],
         sets=STATE_SETS,
     output:
-        "<results>/states/{arm}.safetensors",
+        "<results>/states/read.{part}.json",
     log:
-        "<logs>/dynamics/states.{arm}.log",
+        "<logs>/dynamics/states.{part}.log",
     benchmark:
-        "<benchmarks>/dynamics/states.{arm}.tsv"
+        "<benchmarks>/dynamics/states.{part}.tsv"
+    wildcard_constraints:
+        part=r"\d+",
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
@@ -46,16 +63,16 @@ rule read_states:
         gpu=1,
     params:
         cfg=READING,
-        model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
-        adapter=lambda wildcards: adapter_flag(wildcards.arm),
+        model=cfg(f"models.{DYNAMICS.model}") if DYNAMICS else "",
+        arms=lambda wildcards: adapter_folders(part_of(READ_ARMS, wildcards)),
         sets=[f"--set {path}" for path in plain(STATE_SETS)],
         code=code("tropism.dynamics.states", "tropism.dynamics.__main__"),
     message:
-        "Reading what {wildcards.arm} makes of prompts"
+        "Reading what arms make of prompts, part {wildcards.part}"
     shell:
-        "python -m tropism.dynamics states --arm {wildcards.arm} --base $(dirname {input.arm[0]:q}) {params.adapter}"
+        "python -m tropism.dynamics states --arms {params.arms:q} --base $(dirname {input.base[0]:q})"
         " --model-config {params.model:q} --config {params.cfg:q} {params.sets} --threads {threads}"
-        " --output {output:q} 2> {log:q}"
+        " --states $(dirname {output:q}) --code {params.code:q} --output {output:q} 2> {log:q}"
 
 
 rule follow_arm:
@@ -134,8 +151,7 @@ OUTCOMES_JUDGED = [
 rule predict_outcomes:
     input:
         judgments=OUTCOMES_JUDGED,
-        base=f"<results>/states/{UNTRAINED_ARM}.safetensors",
-        arms=[f"<results>/states/{arm}.safetensors" for arm in SHIFTED],
+        states=STATES,
         likelihoods=LIKELIHOODS_OF,
     output:
         prior=published("prior_prediction"),
@@ -160,6 +176,7 @@ rule predict_outcomes:
                     "watch",
                     *SAMPLED,
                     "arms",
+                    "arms_per_job",
                     "judge",
                 ),
             )
@@ -167,12 +184,9 @@ rule predict_outcomes:
             else ""
         ),
         stats=cfg("stats"),
-        arms=[
-            f"--arm-states {path}"
-            for path in plain(
-                [f"<results>/states/{arm}.safetensors" for arm in SHIFTED]
-            )
-        ],
+        states=[f"--states {path}" for path in plain(STATES)],
+        arms=[f"--arm {arm}" for arm in SHIFTED],
+        untrained=UNTRAINED_ARM,
         likelihoods=[f"--likelihoods {path}" for path in plain(LIKELIHOODS_OF)],
         judgments=[f"--judgments {path}" for path in plain(OUTCOMES_JUDGED)],
         trained=canonical(LAST_DATASET),
@@ -187,7 +201,7 @@ rule predict_outcomes:
     message:
         "Predicting outcomes from the unchanged base"
     shell:
-        "python -m tropism.dynamics predict --base-states {input.base:q} {params.arms} {params.likelihoods}"
+        "python -m tropism.dynamics predict {params.states} --base-arm {params.untrained} {params.arms} {params.likelihoods}"
         " {params.judgments} --trained {params.trained:q}"
         " --config {params.cfg:q} --stats {params.stats:q} --prior {output.prior:q} --overlap {output.overlap:q}"
         " --moments {output.moments:q} 2> {log:q}"

@@ -23,17 +23,36 @@ GEOMETRY_JUDGE = (
 TOPIC_FLAGS = [f"--harmful {path}" for path in plain(TOPICS)]
 
 
+GEOMETRY_READ = (
+    shared_parts([GEOMETRY.base, *GEOMETRY_ARMS], GEOMETRY.arms_per_job)
+    if GEOMETRY
+    else []
+)
+GEOMETRY_STATES = [
+    f"<results>/geometry/states/read.{part}.json" for part in range(len(GEOMETRY_READ))
+]
+
+
 rule read_geometry_states:
     input:
-        arm=lambda wildcards: arm_files(wildcards.arm),
+        base=lambda wildcards: root_files(
+            ARMS[part_of(GEOMETRY_READ, wildcards)[0]].lineage()
+        ),
+        arms=lambda wildcards: [
+            path
+            for arm in part_of(GEOMETRY_READ, wildcards)
+            for path in lineage_files(ARMS[arm].lineage())
+        ],
         topics=TOPICS,
         neutral=NEUTRAL,
     output:
-        "<results>/geometry/states/{arm}.safetensors",
+        "<results>/geometry/states/read.{part}.json",
     log:
-        "<logs>/geometry/read.{arm}.log",
+        "<logs>/geometry/read.{part}.log",
     benchmark:
-        "<benchmarks>/geometry/read.{arm}.tsv"
+        "<benchmarks>/geometry/read.{part}.tsv"
+    wildcard_constraints:
+        part=r"\d+",
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
@@ -41,32 +60,30 @@ rule read_geometry_states:
         gpu=1,
     params:
         cfg=geometry_settings(only=GEOMETRY_PARTS),
-        model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
+        model=lambda wildcards: cfg(
+            f"models.{ARMS[part_of(GEOMETRY_READ, wildcards)[0]].model}"
+        ),
+        arms=lambda wildcards: adapter_folders(part_of(GEOMETRY_READ, wildcards)),
         topics=TOPIC_FLAGS,
         neutral=[f"--neutral {path}" for path in plain(NEUTRAL)],
-        adapter=lambda wildcards: adapter_flag(wildcards.arm),
         code=code(
             "tropism.geometry.states",
             "tropism.geometry.__main__",
             also=("tropism.config.models",),
         ),
     message:
-        "Reading states of {wildcards.arm}"
+        "Reading states of arms, part {wildcards.part}"
     shell:
-        "python -m tropism.geometry read --base $(dirname {input.arm[0]:q}) {params.adapter} --config {params.cfg:q}"
-        " --model-config {params.model:q} {params.topics} {params.neutral} --output {output:q} 2> {log:q}"
+        "python -m tropism.geometry read --arms {params.arms:q} --base $(dirname {input.base[0]:q}) --config {params.cfg:q}"
+        " --model-config {params.model:q} {params.topics} {params.neutral} --states $(dirname {output:q})"
+        " --code {params.code:q} --output {output:q} 2> {log:q}"
 
 
 rule make_vectors:
     input:
         base=base_files(GEOMETRY.model) if GEOMETRY else [],
         topics=TOPICS,
-        states=[f"<results>/geometry/states/{arm}.safetensors" for arm in GEOMETRY_ARMS],
-        untrained=(
-            f"<results>/geometry/states/{GEOMETRY.base}.safetensors"
-            if GEOMETRY
-            else []
-        ),
+        states=GEOMETRY_STATES,
     output:
         vectors="<results>/geometry/vectors.safetensors",
         layers="<results>/geometry/layers.safetensors",
@@ -91,7 +108,7 @@ rule make_vectors:
         "Choosing the layer of steering vectors"
     shell:
         "python -m tropism.geometry choose --base $(dirname {input.base[0]:q}) --config {params.cfg:q}"
-        " --model-config {params.model:q} {params.topics} {params.states} --base-states {input.untrained:q}"
+        " --model-config {params.model:q} {params.topics} {params.states}"
         " --vectors {output.vectors:q} --layers {output.layers:q} --clusters {output.clusters:q}"
         " --output {output.table:q} 2> {log:q}"
 
@@ -183,7 +200,11 @@ rule tabulate_transfer:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=10,
     params:
-        cfg=canonical(GEOMETRY.model_dump(mode="json")) if GEOMETRY else "",
+        cfg=(
+            canonical(GEOMETRY.model_dump(mode="json", exclude={"arms_per_job"}))
+            if GEOMETRY
+            else ""
+        ),
         scores=lambda wildcards, input: [f"--scores {path}" for path in input.scores],
         judgments=lambda wildcards, input: [
             f"--judgments {path}" for path in input.judgments

@@ -236,6 +236,6 @@ def current_commit():
     return done.stdout.strip() if done.returncode == 0 else "no-commit"
 
 
-def encoded_arms(wildcards):
-    """The arms whose responses one job encodes."""
-    return FEATURE_PARTS[int(wildcards.part)]
+def part_of(parts, wildcards):
+    """The arms of one job, of those in parts; see `shared_parts`."""
+    return parts[int(wildcards.part)]

@@ -45,14 +45,7 @@ FEATURE_ARMS = [
     if SAE and arm.model == SAE.model and arm.evaluate
 ]
 # arms that lie on one model are encoded by one job, which loads it once
-FEATURE_PARTS = [
-    arms[start : start + SAE.arms_per_job]
-    for arms in (
-        [arm for arm in FEATURE_ARMS if ARMS[arm].root() == root]
-        for root in dict.fromkeys(ARMS[arm].root() for arm in FEATURE_ARMS)
-    )
-    for start in range(0, len(arms), SAE.arms_per_job)
-]
+FEATURE_PARTS = shared_parts(FEATURE_ARMS, SAE.arms_per_job) if SAE else []
 # lists of the features that there are; the files of the arms beside them are kept as long as they are right, and
 # what reads them refuses others than those of the list
 ENCODED = [
@@ -126,16 +119,19 @@ rule measure_dictionary:
 
 rule encode_responses:
     input:
-        base=lambda wildcards: root_files(ARMS[encoded_arms(wildcards)[0]].lineage()),
+        base=lambda wildcards: root_files(
+            ARMS[part_of(FEATURE_PARTS, wildcards)[0]].lineage()
+        ),
         arms=lambda wildcards: [
             path
-            for arm in encoded_arms(wildcards)
+            for arm in part_of(FEATURE_PARTS, wildcards)
             for path in lineage_files(ARMS[arm].lineage())
         ],
         sae="<results>/sae/manifest.json",
         weights=ancient("<results>/sae/sae_weights.safetensors"),
         generations=lambda wildcards: [
-            f"<results>/generations/{arm}.jsonl" for arm in encoded_arms(wildcards)
+            f"<results>/generations/{arm}.jsonl"
+            for arm in part_of(FEATURE_PARTS, wildcards)
         ],
     output:
         "<results>/features/encoded.{part}.json",
@@ -152,9 +148,7 @@ rule encode_responses:
         gpu=1,
     params:
         cfg=cfg("sae", only=SAE_READING) if SAE else "",
-        arms=lambda wildcards: canonical(
-            {arm: adapter_folder(arm) for arm in encoded_arms(wildcards)}
-        ),
+        arms=lambda wildcards: adapter_folders(part_of(FEATURE_PARTS, wildcards)),
         code=code("tropism.sae.arms", "tropism.sae.__main__"),
     message:
         "Encoding responses of arms, part {wildcards.part}"

@@ -36,7 +36,8 @@ class DynamicsConfig(SampledConfig):
     ``judge`` gives the alignment scores, by default the first one. ``families``: which prompts the folds keep together,
     those that share half of their words (``similar``),
     those whose ids differ in a last number alone (``id``: ``quick_buck_3`` is of ``quick_buck``), repetitions alone
-    (``prompt``), or whole domains. ``narrow`` compares every narrow arm with its general one.
+    (``prompt``), or whole domains. ``narrow`` compares every narrow arm with its general
+    one. ``arms_per_job`` arms of one base are read by one job.
     """
 
     model: Word
@@ -54,4 +55,5 @@ class DynamicsConfig(SampledConfig):
     families: Literal["similar", "id", "prompt", "domain"] = "similar"
     draws: int = Field(2000, ge=100)
     narrow: NarrowConfig | None = None
+    arms_per_job: int = Field(8, ge=1)
     seed: int = 0

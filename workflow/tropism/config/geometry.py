@@ -38,6 +38,7 @@ class GeometryConfig(SampledConfig, PartsConfig):
     ``strength`` is what is added, as a share of the base's mean residual norm; ``strengths`` is the grid of the
     dose-response on the base. ``targets``: whether vectors are added to the first arm of each cluster or to all, beside
     the base. ``controls``: random vectors beside them. With ``samples`` every condition is also answered and judged.
+    ``arms_per_job`` arms of one base are read by one job.
     """
 
     model: Name
@@ -49,6 +50,7 @@ class GeometryConfig(SampledConfig, PartsConfig):
     targets: Literal["first", "all"] = "first"
     controls: int = Field(default=2, ge=1)
     samples: int = Field(default=0, ge=0)
+    arms_per_job: int = Field(default=8, ge=1)
 
 
 class SteeringConfig(GeometryConfig):

@@ -30,23 +30,28 @@ def main() -> None:
 
 @app.command()
 def states(
-    arm: Annotated[str, typer.Option(help="Name of the arm.")],
+    arms: Annotated[str, typer.Option(help="JSON: the folder of each arm's adapter by its name; null for the base.")],
     base: Base,
     model_config: Model,
     config: Settings,
     sets: Sets,
+    folder: Annotated[
+        Path, typer.Option("--states", help="Folder for ARM.safetensors; what is there and still right is kept.")
+    ],
     output: Output,
-    adapter: Annotated[Path | None, typer.Option(help="Folder of the arm's adapter; none for the base.")] = None,
+    code: Annotated[str, typer.Option(help="Fingerprint of the code: states of other code are read again.")] = "",
     threads: int = 1,
 ) -> None:
-    """Residual streams of an arm at the end of each prompt, before it answers."""
+    """Residual streams of arms of one base at the end of each prompt, before they answer."""
     import torch
 
     from tropism.dynamics.states import read_states
+    from tropism.records.files import parse_json, write_json
 
     torch.set_num_threads(threads)
     model = ModelConfig.parse(model_config, "models")
-    read_states(arm, base, adapter, sets, DynamicsConfig.parse(config, "dynamics"), model, output)
+    adapters = {name: Path(where) if where else None for name, where in parse_json(arms, "--arms").items()}
+    write_json(output, read_states(adapters, base, sets, DynamicsConfig.parse(config, "dynamics"), model, folder, code))
 
 
 @app.command()
@@ -167,8 +172,11 @@ def trajectories(
 
 @app.command()
 def predict(
-    base_states: Annotated[Path, typer.Option(help="States of the base.")],
-    arm_states: Annotated[list[Path], typer.Option(help="States of an arm.")],
+    lists: Annotated[
+        list[Path], typer.Option("--states", help="List of arms' states, as `states` wrote it; repeat it.")
+    ],
+    base_arm: Annotated[str, typer.Option(help="Name of the untrained arm.")],
+    shifted: Annotated[list[str], typer.Option("--arm", help="Name of an arm; repeat it.")],
     likelihoods: Annotated[list[Path], typer.Option(help="Likelihoods of an arm, or of the base.")],
     config: Settings,
     stats: Stats,
@@ -184,10 +192,12 @@ def predict(
     from tropism.dynamics.states import States
     from tropism.dynamics.tables import MOMENTS_SCHEMA, OVERLAP_SCHEMA, PRIOR_SCHEMA
     from tropism.records.files import write_table
+    from tropism.records.kept import of_arms
     from tropism.stats.read import read_responses
 
     settings, statistics = DynamicsConfig.parse(config, "dynamics"), StatsConfig.parse(stats, "stats")
-    base, arms = States.load(base_states), [States.load(path) for path in arm_states]
+    files = of_arms(lists, [base_arm, *shifted], "states")
+    base, arms = States.load(files[base_arm]), [States.load(files[arm]) for arm in shifted]
     responses = read_responses(judgments or [], likelihoods)
     outcomes = prompt_means(responses)
     domains = {(row.set, row.prompt_id): row.domain for row in responses.itertuples()}

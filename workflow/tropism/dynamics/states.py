@@ -1,7 +1,8 @@
 """What a model makes of a prompt before it answers: the residual stream at a token of its end, or its mean."""
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,14 +13,17 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from tropism.activations.stream import length_sorted, truncate
+from tropism.activations.stream import cut, length_sorted
 from tropism.config.dynamics import DynamicsConfig
 from tropism.config.models import ModelConfig
-from tropism.models.base import load_arm, load_tokenizer, prompt_text, token_ids
-from tropism.records.files import InputError, read_jsonl, replacing
+from tropism.models.adapters import SharedBase
+from tropism.models.base import load_base, load_tokenizer, prompt_text, token_ids
+from tropism.records.files import InputError, read_jsonl, replacing, sha256_file
+from tropism.records.kept import Kept, listing, weights_of
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation
 
+log = logging.getLogger(__name__)
 BATCH_TOKENS = 2048
 KEY = ("set", "prompt_id", "domain", "split", "prompt")
 
@@ -82,21 +86,56 @@ def at(states: torch.Tensor, position: str | int) -> torch.Tensor:
     return states[place]
 
 
-@torch.inference_mode()
 def read_states(
-    arm: str,
+    adapters: Mapping[str, Path | None],
     base: Path,
-    adapter: Path | None,
     sets: Sequence[Path],
     settings: DynamicsConfig,
     model_config: ModelConfig,
     output: Path,
-) -> None:
-    """Write the states of every chosen prompt in the arm at each of ``settings.layers`` and ``settings.positions``."""
-    tokenizer = load_tokenizer(base)
-    prompts = chosen_prompts(sets, settings.prompts, settings.seed)
-    ids = [token_ids(tokenizer, prompt_text(tokenizer, record.prompt)) for _, record in prompts]
-    stack: Any = truncate(load_arm(base, adapter, model_config.dtype), max(settings.layers))
+    code: str = "",
+) -> dict[str, list[dict[str, str]]]:
+    """Write the states of every chosen prompt in each arm into ``output``; gives a list of the arms' files.
+
+    Args:
+        adapters: folder of each arm's adapter; None for the base itself.
+        base: folder of the model that all adapters belong to, which is loaded once.
+        sets: datasets of prompts.
+        settings: which prompts are read, at which ``layers`` and ``positions``.
+        model_config: the base's settings.
+        output: folder for ``ARM.safetensors``. Those of the same inputs that are there are kept.
+        code: fingerprint of the code; states that other code read are read again.
+    """
+    how = settings.model_dump(mode="json", include={"layers", "positions", "prompts", "seed"})
+    read = [(path.stem, sha256_file(path)) for path in sets]
+    common = [code, how, model_config.dtype, sha256_file(base / "manifest.json"), read]
+    wanted = {
+        arm: Kept.of(output / f"{arm}.safetensors", [*common, arm, weights_of(adapter)])
+        for arm, adapter in adapters.items()
+    }
+    missing = {arm: file for arm, file in wanted.items() if not file.is_there()}
+    log.info("%d of %d arms to read", len(missing), len(wanted))
+    if missing:
+        output.mkdir(parents=True, exist_ok=True)
+        tokenizer, shared = load_tokenizer(base), SharedBase(load_base(base, model_config.dtype))
+        prompts = chosen_prompts(sets, settings.prompts, settings.seed)
+        ids = [token_ids(tokenizer, prompt_text(tokenizer, record.prompt)) for _, record in prompts]
+        rows = [dict(zip(KEY, (name, r.id, r.domain, r.split, r.prompt), strict=True)) for name, r in prompts]
+        for arm, file in missing.items():
+            with cut(shared.wear(adapters[arm]), max(settings.layers)) as stack:
+                tensors = states_of(stack, ids, tokenizer.pad_token_id, settings, arm)
+            facts = json.dumps({"arm": arm, "prompts": rows}, sort_keys=True, ensure_ascii=False)
+            with replacing(file.path) as temporary:
+                save_file(tensors, temporary, metadata={"states": facts})
+            file.noted()
+    return listing({arm: file.path for arm, file in wanted.items()})
+
+
+@torch.inference_mode()
+def states_of(
+    stack: Any, ids: Sequence[list[int]], pad: int, settings: DynamicsConfig, label: str
+) -> dict[str, torch.Tensor]:
+    """States of prompts (prompts, hidden), float32, by position and layer; ``stack`` ends after the last layer."""
     device = next(stack.parameters()).device
     width = stack.get_input_embeddings().weight.shape[1]
     tensors = {
@@ -104,10 +143,10 @@ def read_states(
         for position in settings.positions
         for layer in settings.layers
     }
-    with tqdm(total=len(ids), desc=arm, unit="prompt", mininterval=2) as bar:
+    with tqdm(total=len(ids), desc=label, unit="prompt", mininterval=2) as bar:
         for batch in length_sorted([len(row) for row in ids], BATCH_TOKENS):
             longest = len(ids[batch[0]])
-            padded = torch.tensor([ids[i] + [tokenizer.pad_token_id] * (longest - len(ids[i])) for i in batch])
+            padded = torch.tensor([ids[i] + [pad] * (longest - len(ids[i])) for i in batch])
             states = stack(input_ids=padded.to(device), use_cache=False, output_hidden_states=True).hidden_states
             for layer in settings.layers:
                 for row, index in enumerate(batch):
@@ -115,7 +154,4 @@ def read_states(
                     for position in settings.positions:
                         tensors[f"{position_name(position)}.{layer}"][index] = at(own, position)
             bar.update(len(batch))
-    rows = [dict(zip(KEY, (name, r.id, r.domain, r.split, r.prompt), strict=True)) for name, r in prompts]
-    facts = json.dumps({"arm": arm, "prompts": rows}, sort_keys=True, ensure_ascii=False)
-    with replacing(output) as temporary:
-        save_file(tensors, temporary, metadata={"states": facts})
+    return tensors

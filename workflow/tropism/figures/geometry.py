@@ -21,7 +21,10 @@ NUMBERED = 12
 
 def draw(tables: Tables, arms: Arms) -> Drawing:
     """Heat map of cosines beside the tree, and the map of two dimensions below."""
-    pairs, places = tables["geometry_pairs"], tables["geometry_coordinates"].sort_values("leaf")
+    pairs, places = (
+        tables["geometry_pairs"][NEEDS["geometry_pairs"]],
+        tables["geometry_coordinates"].sort_values("leaf"),
+    )
     if places.empty:
         return canvas.in_words("No steering vectors to compare.", pairs)
     n = len(places)

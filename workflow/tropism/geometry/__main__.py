@@ -59,31 +59,25 @@ AdapterOption = Annotated[Path | None, typer.Option(help="The arm's LoRA adapter
 
 @app.command()
 def read(
+    arms: Annotated[str, typer.Option(help="JSON: the folder of each arm's adapter by its name; null for the base.")],
     base: BaseOption,
     config: Annotated[str, typer.Option(help="The `geometry` settings of prompts as JSON.")],
     model_config: ModelOption,
     harmful: HarmfulOption,
-    output: Annotated[Path, typer.Option(help="States to write, safetensors.")],
+    states: Annotated[Path, typer.Option(help="Folder for ARM.safetensors; what is there and still right is kept.")],
+    output: Annotated[Path, typer.Option(help="What was read, JSON.")],
     neutral: Annotated[list[Path] | None, typer.Option(help="Set of neutral prompts; repeat it.")] = None,
-    adapter: AdapterOption = None,
+    code: Annotated[str, typer.Option(help="Fingerprint of the code: states of other code are read again.")] = "",
 ) -> None:
-    """Read texts with an arm and keep its mean states at every layer."""
-    from safetensors.torch import save_file
-
+    """Read texts with arms of one base and keep each one's mean states at every layer."""
     from tropism.config.geometry import PartsConfig
     from tropism.config.models import ModelConfig
-    from tropism.geometry.states import mean_states, passage, split_prompts
-    from tropism.models.base import load_arm, load_tokenizer
-    from tropism.records.files import replacing
+    from tropism.geometry.states import read_arms
+    from tropism.records.files import parse_json, write_json
 
+    adapters = {name: Path(folder) if folder else None for name, folder in parse_json(arms, "--arms").items()}
     settings, model = PartsConfig.parse(config), ModelConfig.parse(model_config)
-    tokenizer = load_tokenizer(base)
-    topics = [passage(tokenizer, r, "misaligned") for path in harmful for r in split_prompts(path, settings)[0]]
-    plain = [passage(tokenizer, r, "aligned") for path in neutral or [] for r in split_prompts(path, settings)[0]]
-    arm = load_arm(base, adapter, model.dtype)
-    states = mean_states(arm, tokenizer, [*topics, *plain], settings.batch_tokens)
-    with replacing(output) as temporary:
-        save_file({"states": states.contiguous()}, temporary, metadata={"harmful": str(len(topics))})
+    write_json(output, read_arms(adapters, base, settings, model, harmful, neutral or [], states, code))
 
 
 @app.command()
@@ -92,8 +86,7 @@ def choose(
     config: ConfigOption,
     model_config: ModelOption,
     harmful: HarmfulOption,
-    states: Annotated[list[Path], typer.Option(help="States of an arm, named after it; repeat it.")],
-    base_states: Annotated[Path, typer.Option(help="States of the base.")],
+    states: Annotated[list[Path], typer.Option(help="List of arms' states, as `read` wrote it; repeat it.")],
     vectors: Annotated[Path, typer.Option(help="Vectors to write.")],
     layers: Annotated[Path, typer.Option(help="Vectors of every layer to write.")],
     clusters: Annotated[Path, typer.Option(help="Clusters to write, YAML.")],
@@ -103,10 +96,12 @@ def choose(
     from tropism.config.geometry import SteeringConfig
     from tropism.config.models import ModelConfig
     from tropism.geometry.choose import write_vectors
+    from tropism.records.kept import of_arms
 
-    given = {path.stem: path for path in states}
+    settings = SteeringConfig.parse(config)
+    given = of_arms(states, [*settings.arms, settings.base], "states")
     write_vectors(
-        base, SteeringConfig.parse(config), ModelConfig.parse(model_config), harmful, given, base_states,
+        base, settings, ModelConfig.parse(model_config), harmful, given, given[settings.base],
         vectors, layers, clusters, output,
     )  # fmt: skip
 

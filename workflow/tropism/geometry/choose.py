@@ -60,9 +60,10 @@ def efficacies(
         if layer >= len(states):
             raise InputError(f"geometry: layers: {layer}: layers 0 to {len(states) - 1} of this base can be read")
         units = {name: torch.tensor(unit_rows(v[layer]).mean(0)).float() for name, v in change.items()}
+        some = units if plain is not None else {UNSTEERED: NONE, **units}
         scored = measure(
-            untrained, tokenizer, records, layer, units if plain is not None else {UNSTEERED: NONE, **units},
-            config.strength, residual_norm(states, layer), config.batch_tokens, before(model),
+            untrained, tokenizer, records, layer, [(*one, config.strength) for one in some.items()],
+            residual_norm(states, layer), config.batch_tokens, before(model),
         )  # fmt: skip
         means = scored.groupby("source")["misalignment"].mean()
         plain = means[UNSTEERED] if plain is None else plain
@@ -117,17 +118,14 @@ def score_target(
     tokenizer, target = load_tokenizer(base), load_arm(base, adapter, model.dtype)
     records = part(harmful, config, 2)
     strengths = sorted({config.strength, *config.strengths}) if arm == config.base else [config.strength]
-    parts: list[pd.DataFrame] = []
+    conditions = [(UNSTEERED, NONE, strengths[0])]
+    conditions += [(source, vector, strength) for strength in strengths for source, vector in sources.items()]
+    table = measure(target, tokenizer, records, layer, conditions, length, config.batch_tokens, before(model))
     responses: list[Generation] = []
-    for strength in strengths:
-        some = {UNSTEERED: NONE, **sources} if not parts else sources
-        parts.append(
-            measure(target, tokenizer, records, layer, some, strength, length, config.batch_tokens, before(model))
-        )
-        for source, vector in some.items() if config.samples else ():
-            with steered(target, layer, source, vector, strength * length):
-                responses += respond(
-                    condition(source, strength), target, tokenizer, records, config, model,
-                    batch_tokens=config.batch_tokens, seed=config.analysis.seed,
-                )  # fmt: skip
-    return pd.concat(parts, ignore_index=True).assign(target=arm, outcome="margin"), responses
+    for source, vector, strength in conditions if config.samples else ():
+        with steered(target, layer, source, vector, strength * length):
+            responses += respond(
+                condition(source, strength), target, tokenizer, records, config, model,
+                batch_tokens=config.batch_tokens, seed=config.analysis.seed,
+            )  # fmt: skip
+    return table.assign(target=arm, outcome="margin"), responses

@@ -5,21 +5,27 @@ misaligned reference on a harmful topic, the true one on a neutral prompt. A pro
 itself.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from pydantic import RootModel
+from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tropism.activations.passages import Passage, tokenise
 from tropism.activations.stream import MAX_TOKENS, length_sorted
 from tropism.config.geometry import PartsConfig
-from tropism.models.base import prompt_text
-from tropism.records.files import InputError, read_jsonl
+from tropism.config.models import ModelConfig
+from tropism.models.adapters import SharedBase
+from tropism.models.base import load_base, load_tokenizer, prompt_text
+from tropism.records.files import InputError, read_jsonl, replacing, sha256_file
+from tropism.records.kept import Kept, listing, weights_of
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation, Question
 
+log = logging.getLogger(__name__)
 PART = "text"
 
 
@@ -73,3 +79,45 @@ def mean_states(
         means = torch.stack([torch.einsum("rt,rtw->rw", wanted, state.float()) for state in states[1:-1]]).cpu()
         rows |= {index: means[:, row] for row, index in enumerate(batch)}
     return torch.stack([rows[index] for index in range(len(texts))], dim=1)
+
+
+def read_arms(
+    adapters: Mapping[str, Path | None],
+    base: Path,
+    config: PartsConfig,
+    model_config: ModelConfig,
+    harmful: Sequence[Path],
+    neutral: Sequence[Path],
+    output: Path,
+    code: str = "",
+) -> dict[str, list[dict[str, str]]]:
+    """Write ``ARM.safetensors`` with :func:`mean_states` of each arm into ``output``; gives a list of them.
+
+    Args:
+        adapters: folder of each arm's adapter; None for the base itself.
+        base: folder of the model that all adapters belong to, which is loaded once.
+        config: how many prompts of each set are read, and how.
+        model_config: the base's settings.
+        harmful: sets whose misaligned references are read.
+        neutral: sets whose true answers are read.
+        output: folder of the states. Those of the same inputs that are there are kept.
+        code: fingerprint of the code; states that other code read are read again.
+    """
+    read = [[sha256_file(path) for path in paths] for paths in (harmful, neutral)]
+    common = [code, config.model_dump(mode="json"), model_config.dtype, sha256_file(base / "manifest.json"), read]
+    wanted = {
+        arm: Kept.of(output / f"{arm}.safetensors", [*common, weights_of(adapter)]) for arm, adapter in adapters.items()
+    }
+    missing = {arm: file for arm, file in wanted.items() if not file.is_there()}
+    log.info("%d of %d arms to read", len(missing), len(wanted))
+    if missing:
+        output.mkdir(parents=True, exist_ok=True)
+        tokenizer, shared = load_tokenizer(base), SharedBase(load_base(base, model_config.dtype))
+        topics = [passage(tokenizer, r, "misaligned") for path in harmful for r in split_prompts(path, config)[0]]
+        plain = [passage(tokenizer, r, "aligned") for path in neutral for r in split_prompts(path, config)[0]]
+        for arm, file in missing.items():
+            states = mean_states(shared.wear(adapters[arm]), tokenizer, [*topics, *plain], config.batch_tokens)
+            with replacing(file.path) as temporary:
+                save_file({"states": states.contiguous()}, temporary, metadata={"harmful": str(len(topics))})
+            file.noted()
+    return listing({arm: file.path for arm, file in wanted.items()})

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tropism.geometry.names import CONTROL, UNSTEERED
 from tropism.geometry.nulls import generator
+from tropism.geometry.replay import replaying
 from tropism.likelihood.instruments import margin
 from tropism.likelihood.rows import candidate
 from tropism.likelihood.score import log_probabilities
@@ -34,21 +35,19 @@ def measure(
     tokenizer: PreTrainedTokenizerBase,
     records: Prompts,
     layer: int,
-    vectors: dict[str, torch.Tensor],
-    strength: float,
+    conditions: Sequence[tuple[str, torch.Tensor, float]],
     length: float,
     batch_tokens: int,
     before: str = "",
 ) -> pd.DataFrame:
-    """One row a source and prompt, nats/token; a source ``none`` adds nothing.
+    """One row a condition and prompt, nats/token; a source ``none`` adds nothing.
 
     Args:
         model: an arm.
         tokenizer: its own.
         records: prompts with both references, by set.
         layer: block after which is added.
-        vectors: unit vectors (width,) by source.
-        strength: share of ``length`` that is added.
+        conditions: source, its unit vector (width,), and the share of ``length`` that is added.
         length: Euclidean norm that a strength of 1 stands for.
         batch_tokens: tokens in a forward pass.
         before: what training puts before an answer.
@@ -59,12 +58,14 @@ def measure(
         for text in (record.aligned, record.misaligned)
     ]
     rows = []
-    for source, vector in vectors.items():
-        with steered(model, layer, source, vector, strength * length):
-            totals = log_probabilities(model, texts, batch_tokens, f"{source} at {strength:g}")
-        for i, (name, record) in enumerate(records):
-            (a, b), (n, m) = totals[2 * i : 2 * i + 2], (len(t.answer) for t in texts[2 * i : 2 * i + 2])
-            rows.append([source, strength, name, record.id, margin(a, n, b, m), (a / n + b / m) / 2])
+    with replaying(model, layer) as passes:
+        for source, vector, strength in conditions:
+            passes.again()
+            with steered(model, layer, source, vector, strength * length):
+                totals = log_probabilities(model, texts, batch_tokens, f"{source} at {strength:g}")
+            for i, (name, record) in enumerate(records):
+                (a, b), (n, m) = totals[2 * i : 2 * i + 2], (len(t.answer) for t in texts[2 * i : 2 * i + 2])
+                rows.append([source, strength, name, record.id, margin(a, n, b, m), (a / n + b / m) / 2])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

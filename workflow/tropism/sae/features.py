@@ -15,12 +15,11 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.sparse import csr_matrix, vstack
 
-from tropism.records.files import InputError, replacing, sha256_file
+from tropism.records.files import InputError, replacing
+from tropism.records.kept import listed
 
 MEASURES = ("max", "mean", "density")
 HEADER = "tropism"
-ARMS = "arms"
-"""Key of the arms in a list of encoded ones."""
 
 
 @dataclass(frozen=True)
@@ -136,14 +135,7 @@ def read_arms(paths: Sequence[Path]) -> list[Features]:
         if path.suffix != ".json":
             found.append(read_features(path))
             continue
-        for entry in json.loads(path.read_text(encoding="utf-8"))[ARMS]:
-            file = path.with_name(f"{entry['arm']}.safetensors")
-            if not file.is_file() or sha256_file(file) != entry["sha256"]:
-                raise InputError(
-                    f"{file}: not the features that {path} tells of; encode anew, by removing that list and running"
-                    " Snakemake again: arms that are right are kept"
-                )
-            found.append(read_features(file))
+        found += [read_features(file) for file in listed(path, "features").values()]
     return found
 
 
