@@ -84,6 +84,27 @@ def test_a_vector_that_is_added_moves_what_is_likely_and_none_does_not(tiny_mode
     assert len(plain) == 3
 
 
+def test_conditions_in_one_go_are_what_each_is_alone_and_the_blocks_before_run_once(tiny_model, prompts):
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    records = [("h", record) for record in answered(split_prompts(prompts, CONFIG)[0])]
+    conditions = [(UNSTEERED, torch.zeros(1), 0.1)]
+    conditions += [(name, v, s) for s in (0.5, 2.0) for name, v in random_vectors(2, 32, 0).items()]
+    rest = (3.0, 60)  # few tokens a pass: several batches
+    alone = pd.concat([measure(model, tokenizer, records, 0, [one], *rest) for one in conditions])
+    passes = [0, 0]
+
+    def count(block: int) -> None:
+        passes[block] += 1
+
+    for number, block in enumerate(model.get_decoder().layers):
+        block.mlp.register_forward_hook(lambda *_, number=number: count(number))
+    together = measure(model, tokenizer, records, 0, conditions, *rest)
+    pd.testing.assert_frame_equal(together, alone.reset_index(drop=True), check_exact=True)
+    assert together["misalignment"].nunique() == len(together), "every condition moves every prompt"
+    assert passes[0] > 1
+    assert passes[1] == passes[0] * len(conditions)
+
+
 def test_vectors_are_unit_means_of_arm_minus_base_with_provenance(tiny_model, prompts, tmp_path):
     random = torch.Generator().manual_seed(0)
     base = torch.randn(1, 4, 32, generator=random)

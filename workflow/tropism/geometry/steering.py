@@ -13,12 +13,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tropism.geometry.names import CONTROL, UNSTEERED
 from tropism.geometry.nulls import generator
-from tropism.geometry.replay import replaying
 from tropism.likelihood.instruments import margin
 from tropism.likelihood.rows import candidate
 from tropism.likelihood.score import log_probabilities
 from tropism.records.schema import Conversation, Question
 from tropism.steer.hooks import adding
+from tropism.steer.recall import Recall
 from tropism.steer.respond import Prompts
 
 COLUMNS = ["source", "strength", "set", "prompt_id", "misalignment", "coherence"]
@@ -58,9 +58,8 @@ def measure(
         for text in (record.aligned, record.misaligned)
     ]
     rows = []
-    with replaying(model, layer) as passes:
+    with Recall(model, layer):
         for source, vector, strength in conditions:
-            passes.again()
             with steered(model, layer, source, vector, strength * length):
                 totals = log_probabilities(model, texts, batch_tokens, f"{source} at {strength:g}")
             for i, (name, record) in enumerate(records):
