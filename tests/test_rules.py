@@ -57,6 +57,21 @@ def test_jobs_share_no_file_of_answers_and_the_estimate_counts_what_is_asked(roo
     assert '--references \'{"far":["results/demo/datasets/legal.jsonl"]}\'' in estimate
 
 
+def test_with_samples_the_snapshots_answers_are_judged_and_their_rate_stands_in_early_warning(root, tmp_path):
+    (tmp_path / "judged.yaml").write_text("dynamics: {samples: 2}\nsae: {max_tokens: 300}\n")
+    out = planned(root, tmp_path / "judged.yaml", "results/demo/tables/early_warning.csv")
+    watched = re.findall(r"tropism.dynamics watch --arm (\S+) .*--max-tokens 300 .*", out)
+    assert watched, "read as far as the detector's texts"
+    [warn] = re.findall(r"python -m tropism.dynamics warn .*", out)
+    for arm in watched:
+        judgments = f"results/demo/dynamics/watched/judgments/probe/{arm}.parquet"
+        assert f"--judgments {judgments}" in warn
+        assert re.search(
+            rf"judge score .*--generations results/demo/dynamics/watched/{arm}.jsonl --output {judgments}", out
+        )
+    assert "--calibration results/demo/judges/probe/calibration.json" in warn
+
+
 METHODS = """
 arms:
   - {name: base}

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,18 @@ def test_it_holds_code_settings_results_and_records(names):
 
 def test_no_harmful_text_is_in_it(archive):
     assert MARKER not in gzip.decompress(archive.read_bytes())
+
+
+def test_features_of_an_arm_that_the_settings_no_longer_have_stay_behind(finished, tmp_path):
+    folder = finished.folder / "results" / "demo" / "features"
+    folder.mkdir()
+    for name in ("base", "long-gone"):
+        (folder / f"{name}.json").write_text("{}")
+        (folder / f"{name}.safetensors").write_bytes(b"numbers")
+    (folder / "encoded.0.json").write_text("{}")
+    with tarfile.open(finished.pack(tmp_path / "demo.tar.gz")) as packed:
+        inside = {name.rpartition("/features/")[2] for name in packed.getnames() if "/results/demo/features/" in name}
+    assert inside == {"base.json", "base.safetensors", "encoded.0.json"}
 
 
 def test_whatever_quotes_a_left_out_answer_is_left_out_too(finished, tmp_path):

@@ -104,6 +104,25 @@ def test_at_step_0_and_at_the_end_the_detector_says_what_the_scorer_says_of_pare
         np.testing.assert_allclose(watched, scored, atol=1e-4)
 
 
+def test_a_passage_is_cut_where_the_detectors_were(made, tiny_model, tmp_path):
+    folder, own = made
+    tokenizer, cut = load_tokenizer(tiny_model), 3
+    most = cut + max(len(token_ids(tokenizer, prompt_text(tokenizer, row.prompt))) for row in ASKED)
+    run(dynamics, "watch", *own, "--detector", folder / "detector", "--output", tmp_path / "cut.parquet", "--sampling",
+        '{"samples": 0}', "--answers", tmp_path / "none.jsonl", "--max-tokens", most)  # fmt: skip
+    lines = [{"prompt": row.prompt, "answer": answer} for row in ASKED for answer in row.fields().values()]
+    (tmp_path / "responses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run(detect, "score", "--detector", folder / "detector", "--responses", tmp_path / "responses.jsonl", "--base",
+        tiny_model, "--sae", folder / "sae", "--adapter", folder / "parent" / "adapter", "--max-tokens", most,
+        "--output", tmp_path / "scores.csv")  # fmt: skip
+    scored = logit(pd.read_csv(tmp_path / "scores.csv")["probability"]).to_numpy().reshape(-1, 2).mean(axis=1)
+    table = pd.read_parquet(tmp_path / "cut.parquet").set_index(["signal", "step", "prompt_id"])["value"]
+    whole = pd.read_parquet(folder / "signals.parquet").set_index(["signal", "step", "prompt_id"])["value"]
+    ids = [row.id for row in ASKED]
+    np.testing.assert_allclose(table["detector", 0][ids], scored, atol=1e-4)
+    assert (table["detector", 0][ids] - whole["detector", 0][ids]).abs().max() > 1e-3
+
+
 def test_a_feature_of_a_prompt_is_its_peak_averaged_over_both_references(made, signals, tiny_model):
     folder, _ = made
     tokenizer, model = load_tokenizer(tiny_model), load_arm(tiny_model, folder / "parent" / "adapter")

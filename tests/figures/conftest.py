@@ -25,6 +25,7 @@ MAKERS = (
     effects.judge_reliability,
     effects.reliability,
     mechanism.sae_features,
+    mechanism.feature_contrasts,
     mechanism.interventions,
     mechanism.detector,
     mechanism.detector_curves,

@@ -30,6 +30,21 @@ def sae_features() -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"p_paired": float})
 
 
+def feature_contrasts() -> pd.DataFrame:
+    """The features of the generations, under the names of two contrasts."""
+    table = sae_features().query("population == 'generations'").drop(columns="population")
+    for column in ("n", "mean", "density"):
+        table = table.rename(
+            columns={f"{column}_misaligned": f"{column}_treatment", f"{column}_aligned": f"{column}_control"}
+        )
+    pairs = {
+        "harm - base": ("none-medical-original", "base"),
+        "poetry - none": ("poetry-medical-original", "none-medical-original"),
+    }
+    tables = [table.assign(contrast=name, treatment=a, control=b) for name, (a, b) in pairs.items()]
+    return pd.concat(tables, ignore_index=True)[list(PUBLISHED["feature_contrasts"].columns)]
+
+
 def interventions() -> pd.DataFrame:
     rows = []
     scale = {"margin": 0.1, "reference_logp": -0.02, "misaligned": 0.08, "coherence": -2.0}

@@ -114,8 +114,16 @@ class _Stage:
         for folder in folders:
             for path in _files(self.project / folder):
                 parts = path.relative_to(self.project / folder).parts
-                if parts[0] not in SKIPPED and parts not in OWN and not _is_stray(parts):
+                stray = _is_stray(parts) or self._is_of_a_gone_arm(parts)
+                if parts[0] not in SKIPPED and parts not in OWN and not stray:
                     self._take(path.relative_to(self.project).as_posix(), path)
+
+    def _is_of_a_gone_arm(self, parts: tuple[str, ...]) -> bool:
+        """Whether a path is a feature file of an arm that the settings no longer have: no job's output, so it stays."""
+        if len(parts) != 2 or parts[0] != "features" or not parts[1].endswith((".safetensors", ".json")):
+            return False
+        name = parts[1].removesuffix(".json").removesuffix(".safetensors")
+        return not name.startswith("encoded.") and name not in self.experiment.expanded
 
     def _take(self, name: str, path: Path) -> None:
         weights = _is_weights(path, self.project)

@@ -96,6 +96,7 @@ def watch(
     output: Output,
     answers: Annotated[Path, typer.Option(help="What the arm answers at each snapshot, JSONL; empty without samples.")],
     sampling: Annotated[str, typer.Option(help="SampledConfig as JSON: what it is asked, for a judge.")],
+    max_tokens: Annotated[int, typer.Option(help="A longer passage is cut, as the detector's were.")] = 2048,
     threads: int = 1,
 ) -> None:
     """Detector and features of every snapshot of an arm on the reference answers, and what it answers there."""
@@ -111,8 +112,9 @@ def watch(
     before = adapter_of(parent)
     asked = SampledConfig.parse(sampling, "dynamics")
     table, answered = watch_arm(
-        arm, base, before, lineage, sae, detector, sets, model, prompts=prompts, seed=seed, sampling=asked
-    )
+        arm, base, before, lineage, sae, detector, sets, model,
+        prompts=prompts, seed=seed, sampling=asked, max_tokens=max_tokens,
+    )  # fmt: skip
     write_jsonl(answers, answered)
     with replacing(output) as temporary:
         table.to_parquet(temporary, index=False)

@@ -47,12 +47,13 @@ def watch_arm(
     prompts: int,
     seed: int,
     sampling: SampledConfig,
+    max_tokens: int,
 ) -> tuple[pd.DataFrame, list[Generation]]:
     """Signals of evaluation prompts with both references at step 0 (``parent``: the adapter before) and after.
 
     The prompts are those of :func:`tropism.dynamics.follow.follow_arm`. One row a step, prompt and signal with the
     columns of ``KEY``; none where no detector was trained. And the responses to them at each step that ``sampling``
-    asks for, whose ``arm`` is the step.
+    asks for, whose ``arm`` is the step. What is read is cut at ``max_tokens``, as it was for the detector.
 
     Raises:
         InputError: the dictionary is not the detector's own.
@@ -86,7 +87,8 @@ def watch_arm(
         if kept is None:
             continue
         with cut(model, key.layer) as stack:
-            read = response_features(arm, dictionary, key, rows, passages, stream(stack, tokenizer, passages))
+            states = stream(stack, tokenizer, passages, max_tokens=max_tokens)
+            read = response_features(arm, dictionary, key, rows, passages, states)
         for (signal, feature), value in answer_signals(kept, read.parts["answer"]).items():
             means = rows.assign(value=value).groupby([*PROMPT, "domain"], sort=True)["value"].mean().reset_index()
             tables.append(means.assign(arm=arm, step=step, signal=signal, feature=feature))

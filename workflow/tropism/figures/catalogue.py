@@ -26,6 +26,7 @@ CATALOGUE = {
     "judge": Entry("Reliability of the judges", "Instruments", ("judge_reliability",)),
     "features": Entry("Features of misaligned responses", "Features", ("sae_features",)),
     "feature_overlap": Entry("Features that domains share", "Features", ("sae_features",)),
+    "feature_contrasts": Entry("Features that set arms apart", "Features", ("feature_contrasts",)),
     "interventions": Entry("Dose-response of interventions", "Features", ("interventions",), by_arm=True),
     "detector": Entry("Detectors and their controls", "Features", ("detector", "detector_curves")),
     "calibration": Entry("Calibration of the detectors", "Features", ("detector", "detector_curves")),

@@ -32,6 +32,11 @@ from tropism.records.schema import Conversation, Text
 NORM_BATCHES = 8
 PIECE = 4096
 BUFFER_SHARE = 4
+BANDWIDTH = 1.0
+"""Of JumpReLU's estimate of a threshold's gradient, where states are scaled to norm sqrt(width). With sae-lens' 0.05 so
+few activations move a threshold that a training of some tens of steps leaves half of the features dead."""
+REVIVING = 1.0
+"""Weight of the loss that draws a dead JumpReLU feature's pre-activations up to its threshold."""
 
 Chunks = Callable[[int], Iterator[torch.Tensor]]
 
@@ -126,7 +131,8 @@ def untrained(d_in: int, steps: int, config: SaeConfig, device: str) -> BatchTop
     BatchTopK (Bussmann et al. 2024) keeps k features a token on average; the threshold that stands for it at inference
     is a running mean, which in a short training moves faster than sae-lens' default, or it would not have arrived at
     the end. JumpReLU (Rajamanoharan et al. 2024) learns a threshold for each feature, drawn to k active ones by a
-    quadratic penalty, as in Gemma Scope 2.
+    quadratic penalty, as in Gemma Scope 2, that grows until the learning rate falls; dead ones are revived by the
+    pre-activation loss of Conerly et al. 2025, *Dictionary Learning Optimization Techniques*.
     """
     metadata = SAEMetadata(
         model_name=config.model,
@@ -149,7 +155,9 @@ def untrained(d_in: int, steps: int, config: SaeConfig, device: str) -> BatchTop
             jumprelu_sparsity_loss_mode="quadratic",
             target_l0=config.k,
             l0_coefficient=config.l0_coefficient,
-            l0_warm_up_steps=max(1, steps // 5),
+            l0_warm_up_steps=max(1, steps * 4 // 5),
+            jumprelu_bandwidth=BANDWIDTH,
+            pre_act_loss_coefficient=REVIVING,
             jumprelu_ste_to_input=True,
             **common,
         )

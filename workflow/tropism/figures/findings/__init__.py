@@ -23,6 +23,7 @@ FINDINGS: dict[str, Callable[[pd.DataFrame], Iterator[str]]] = {
     "judge": instruments.judge,
     "features": mechanism.features,
     "feature_overlap": mechanism.feature_overlap,
+    "feature_contrasts": mechanism.feature_contrasts,
     "interventions": mechanism.interventions,
     "detector": mechanism.detector,
     "calibration": mechanism.calibration,

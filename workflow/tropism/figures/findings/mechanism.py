@@ -24,6 +24,18 @@ def features(points: pd.DataFrame) -> Iterator[str]:
         )
 
 
+def feature_contrasts(points: pd.DataFrame) -> Iterator[str]:
+    """How many features part two arms' responses after correction, by contrast."""
+    for contrast, some in points.groupby("contrast", sort=False):
+        passed = some[some["p_bh"] < ALPHA]
+        best = some.loc[(some["auroc"] - 0.5).abs().idxmax()]
+        yield (
+            f"{contrast}: {len(passed)} of {len(some)} features have a corrected p below {ALPHA:g},"
+            f" {int((passed['auroc'] > CHANCE).sum())} of them larger in {best['treatment']}; the furthest from chance"
+            f" is feature {best['feature']:.0f} with AUROC {best['auroc']:.2f}."
+        )
+
+
 def feature_overlap(points: pd.DataFrame) -> Iterator[str]:
     """The two domains that share most features, by population, beside chance."""
     for population, some in points[points["domain"] < points["other"]].groupby("population", sort=True):
