@@ -89,25 +89,35 @@ class ClusterProject(Project):
     def results(self) -> Path:
         return self.folder / "results" / "small"
 
-    def profile(self, **train_step: Any) -> Path:
-        """The project's own profile for this cluster: its site's block stands, only waits and threads are shorter."""
+    def profile(self, groups: dict[str, str], train_step: dict[str, Any]) -> Path:
+        """The project's own profile for this cluster: its site's block stands, only waits and threads are shorter.
+
+        ``groups`` puts further rules into shared allocations, whose jobs run beside each other; SLURM is asked for the
+        sum of what they want, so those want what the demo's model needs and no device each.
+        """
         text = (self.folder / "workflow" / "profiles" / "slurm" / "profile.yaml").read_text()
         profile = yte.process_yaml(text, require_use_yte=True)
-        profile |= {"jobs": 2, "latency-wait": 20, "slurm-init-seconds-before-status-checks": 1}
+        profile |= {"jobs": 3, "latency-wait": 20, "slurm-init-seconds-before-status-checks": 1}
         profile["configfile"] = ["config.yaml", OVERLAY]
         profile["set-threads"] = dict.fromkeys(profile["set-threads"], 1)
         profile["set-resources"]["train_step"] |= train_step
+        profile["groups"] |= groups
+        profile["group-components"] |= dict.fromkeys(groups.values(), 100)
+        for rule in groups.keys() & profile["set-resources"].keys():
+            given = profile["set-resources"][rule]
+            given.pop("nodes", None)
+            given |= {"gpu": 0, "mem_mb": 2000}
         folder = self.folder / ".profile"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "profile.yaml").write_text(yaml.safe_dump(profile))
         return folder
 
-    def submit(self, *targets: str, arguments: tuple[str, ...] = (), **train_step: Any) -> subprocess.Popen:
-        """A running ``snakemake --profile``, its output in ``snakemake.log``."""
-        command = [sys.executable, "-m", "snakemake", "--profile", str(self.profile(**train_step)), *arguments]
+    def submit(self, *targets: str, groups: dict[str, str] | None = None, **train_step: Any) -> subprocess.Popen:
+        """A running ``snakemake --profile``, its output in ``snakemake.log``; ``train_step`` changes its resources."""
+        command = [sys.executable, "-m", "snakemake", "--profile", str(self.profile(groups or {}, train_step))]
         with (self.folder / "snakemake.log").open("w") as file:
             run = subprocess.Popen(
-                [*command, "--", *(targets or ["all"])],
+                [*command, "--", *targets],
                 cwd=self.folder,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -150,7 +160,7 @@ def installed() -> str | None:
     return None if done.returncode == 0 else f"SLURM could not be installed: {done.stderr.strip()[-300:]}"
 
 
-def free_ports(count: int = 5) -> int:
+def free_ports(count: int = 2) -> int:
     """The first of ``count`` ports in a row that nothing listens on."""
     for first in range(20000 + os.getpid() % 10000, 60000, count):
         with contextlib.ExitStack() as stack:
