@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tropism.annotate.features import STRIDE, WINDOW, Reader
 from tropism.annotate.gold import read_gold
-from tropism.annotate.head import Head
+from tropism.annotate.head import Head, load_head, save_head
 from tropism.annotate.passages import Passage
 from tropism.annotate.probe import Probe
 from tropism.annotate.quality import quality_table
@@ -110,7 +110,28 @@ def test_long_texts_are_read_in_windows_without_a_seam(tiny_reader):
     assert len(long.ids) > WINDOW + STRIDE
     assert features.shape == (len(long.ids), tiny_reader.width)
     ((_, first),) = tiny_reader.read([tiny_reader.pieces("abcdefghi " * 50)])
-    assert torch.allclose(features[:490], first[:490], atol=1e-4)
+    assert torch.allclose(features[: WINDOW - 64], first[: WINDOW - 64], atol=1e-4)
+
+
+def test_unmasked_blocks_see_what_follows_and_no_padding(tiny_model):
+    reader = Reader(tiny_model, [1, 2], unmasked=1)
+    short, other, long = (reader.pieces(text) for text in ("a dark wing", "a dark sail", "night folds its wings " * 9))
+    alone = dict(reader.read([short]))[0]
+    masked, seeing = alone[:, :32], alone[:, 32:64]
+    changed = dict(reader.read([other]))[0]
+    assert torch.allclose(masked[:7], changed[:7, :32], atol=1e-6)
+    assert (seeing[:7] - changed[:7, 32:64]).abs().max() > 1e-3
+    assert torch.allclose(dict(reader.read([long, short]))[1], alone, atol=1e-5)
+
+
+def test_factors_are_added_to_the_weights_they_name(tiny_model, tmp_path):
+    reader, name = Reader(tiny_model, [1, 2]), "layers.1.mlp.up_proj"
+    before = reader.stack.get_parameter(f"{name}.weight").clone()
+    factors = {name: (torch.ones(2, 32), torch.full((64, 2), 0.25))}
+    save_head(Head(96, 4, 3), tmp_path / "probe.safetensors", factors)
+    _, loaded = load_head(tmp_path / "probe.safetensors", 96, 4, 3)
+    reader.tune(loaded)
+    assert torch.allclose(reader.stack.get_parameter(f"{name}.weight"), before + 0.5)
 
 
 def test_padding_changes_nothing(tiny_reader):

@@ -1,17 +1,19 @@
 """What the probe sees of a word: what it means here, and what it means alone.
 
 MIP (Pragglejaz Group, 2007) asks whether a word's meaning in context differs from a more basic meaning that it has
-elsewhere. A frozen language model has both: the residual stream at the word's last piece, a few layers up, is the word
+elsewhere. A language model has both: the residual stream at the word's last piece, a few layers up, is the word
 read in its context; the input embedding of its pieces is the word before any context. Both are given, side by side, for
 every piece of the text; the head compares them.
 
-The model reads from left to right. What follows a word is seen by the head, which looks at the pieces around it.
+The model reads from left to right, but its uppermost blocks may look both ways, as in Dukić and Snajder (2024), and be
+tuned to it by LoRA factors that are added to their weights.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,9 +38,12 @@ class Pieces:
 
 
 class Reader:
-    """The lowest blocks of a frozen base, up to the highest of ``layers``; layer k is what block k gives, from 1."""
+    """The lowest blocks of a base, up to the highest of ``layers``; layer k is what block k gives, from 1.
 
-    def __init__(self, folder: Path | str, layers: Sequence[int]) -> None:
+    The uppermost ``unmasked`` of these blocks see the pieces after a piece as well as those before it.
+    """
+
+    def __init__(self, folder: Path | str, layers: Sequence[int], unmasked: int = 0) -> None:
         """Load the base in ``folder`` without the blocks above.
 
         Raises:
@@ -56,6 +61,9 @@ class Reader:
             )
         stack.layers = stack.layers[: max(layers)]
         stack.norm = torch.nn.Identity()
+        self.seen: torch.Tensor | None = None
+        for block in stack.layers[len(stack.layers) - unmasked :]:
+            block.register_forward_pre_hook(self._look_both_ways, with_kwargs=True)
         self.stack = stack.to(device()).eval()
         self.embeddings = stack.get_input_embeddings().weight.detach()
         self.start = self.tokenizer.bos_token_id
@@ -66,6 +74,21 @@ class Reader:
     def width(self) -> int:
         """Numbers for each piece."""
         return int(self.embeddings.shape[1]) * (len(self.layers) + 1)
+
+    def _look_both_ways(self, block: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return args, {**kwargs, "attention_mask": self.seen}
+
+    @torch.no_grad()
+    def tune(self, factors: Mapping[str, tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Add to the weight of each module named in ``factors`` the product ``b @ a``, for its ``(a, b)``.
+
+        Raises:
+            AttributeError: the base has no such module.
+            RuntimeError: the module is of another shape.
+        """
+        for module, (a, b) in factors.items():
+            weight = self.stack.get_parameter(f"{module}.weight")
+            weight += (b.float() @ a.float()).to(weight.device)
 
     def pieces(self, text: str) -> Pieces:
         """``text`` cut into pieces, and the pieces that each lexical unit touches."""
@@ -80,9 +103,9 @@ class Reader:
     def read(self, texts: Sequence[Pieces]) -> Iterator[tuple[int, torch.Tensor]]:
         """Each text's index and features (pieces, width), float32 on the CPU, in an order of its own.
 
-        A text longer than a window is read in windows; a piece is taken from the first that holds it, so that it has at
-        least 128 pieces before it. Windows of like length share a forward pass; padding stands on the right, where
-        causal attention never sees it.
+        A text longer than a window is read in windows, which overlap; of two that hold a piece, that in which it lies
+        further from the edge is taken, so that it has at least 64 pieces on either side. Windows of like length share a
+        forward pass; padding stands on the right, and no piece sees it.
         """
         windows = [
             (index, begin, min(begin + WINDOW, len(text.ids)))
@@ -92,9 +115,11 @@ class Reader:
         missing = Counter(index for index, _, _ in windows)
         states: dict[int, dict[int, torch.Tensor]] = {index: {} for index in missing}
         for batch in _like_length(windows):
-            for (index, begin, _), state in zip(batch, self._forward(texts, batch), strict=True):
-                seen = WINDOW - STRIDE if begin else 0
-                states[index][begin] = state[seen:]
+            for (index, begin, end), state in zip(batch, self._forward(texts, batch), strict=True):
+                half = (WINDOW - STRIDE) // 2
+                states[index][begin] = state[
+                    half if begin else 0 : len(state) if end == len(texts[index].ids) else -half
+                ]
                 missing[index] -= 1
                 if not missing[index]:
                     parts = states.pop(index)
@@ -105,6 +130,9 @@ class Reader:
         ids = torch.full((len(batch), longest + 1), int(self.start))
         for row, (index, begin, end) in enumerate(batch):
             ids[row, 1 : end - begin + 1] = torch.tensor(texts[index].ids[begin:end], dtype=torch.long)
+        lengths = torch.tensor([end - begin + 1 for _, begin, end in batch])
+        inside = torch.arange(longest + 1) < lengths[:, None]
+        self.seen = inside[:, None, None].expand(-1, -1, longest + 1, -1).to(self.stack.device)
         output = self.stack(input_ids=ids.to(self.stack.device), use_cache=False, output_hidden_states=True)
         chosen = torch.cat([output.hidden_states[layer] for layer in self.layers], dim=-1).cpu()
         for row, (_, begin, end) in enumerate(batch):

@@ -5,6 +5,7 @@ base could not; two outputs say how likely the word is metaphorical and what par
 together, since a word's part of speech says much about which of its meanings is the basic one.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,6 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 CLIP = 8.0
+TUNED = "tuned."
+Factors = tuple[torch.Tensor, torch.Tensor]
 
 
 class Head(nn.Module):
@@ -47,19 +50,25 @@ class Head(nn.Module):
         return logits, self.pos(both)
 
 
-def save_head(head: Head, path: Path) -> None:
-    """Write the weights as safetensors, in float16; the features' mean and scale, which span magnitudes, in float32."""
+def save_head(head: Head, path: Path, factors: Mapping[str, Factors] | None = None) -> None:
+    """Write the weights and the base's ``factors`` as safetensors, in float16; the features' mean and scale, which span
+    magnitudes, in float32."""
     exact = ("mean", "scale")
     state = {name: value if name in exact else value.half() for name, value in head.state_dict().items()}
+    for module, pair in (factors or {}).items():
+        state |= {f"{TUNED}{module}.{part}": value.half() for part, value in zip("ab", pair, strict=True)}
     save_file({name: value.contiguous() for name, value in state.items()}, path)
 
 
-def load_head(path: Path, width: int, hidden: int, tags: int) -> Head:
-    """The head in ``path``, in float32, ready to answer.
+def load_head(path: Path, width: int, hidden: int, tags: int) -> tuple[Head, dict[str, Factors]]:
+    """The head in ``path``, in float32, ready to answer, and LoRA factors ``(a, b)`` for modules of the base.
 
     Raises:
         RuntimeError: the weights are those of another shape.
     """
+    state = {name: value.float() for name, value in load_file(path).items()}
+    tuned = {name: state.pop(name) for name in list(state) if name.startswith(TUNED)}
+    modules = sorted({name.removeprefix(TUNED).rpartition(".")[0] for name in tuned})
     head = Head(width, hidden, tags)
-    head.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    return head.eval()
+    head.load_state_dict(state)
+    return head.eval(), {m: (tuned[f"{TUNED}{m}.a"], tuned[f"{TUNED}{m}.b"]) for m in modules}

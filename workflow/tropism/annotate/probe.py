@@ -1,4 +1,4 @@
-"""The default annotator: MIP as a linear-algebra test on a frozen base, trained on labels made by people with MIPVU."""
+"""The default annotator: MIP as a linear-algebra test on a base, trained on labels made by people with MIPVU."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +27,7 @@ class ProbeCard(BaseModel):
 
     name: str
     layers: list[int]
+    unmasked: int = 0
     hidden: int
     tags: list[str]
     threshold: float
@@ -65,12 +66,14 @@ class Probe:
         folder = Path(folder)
         self.card = read_card(folder)
         self.threshold = self.card.threshold if threshold is None else threshold
-        self.reader = Reader(base, self.card.layers)
+        self.reader = Reader(base, self.card.layers, self.card.unmasked)
+        self.head: Head
         try:
-            self.head: Head = load_head(
+            self.head, factors = load_head(
                 folder / "probe.safetensors", self.reader.width, self.card.hidden, len(self.card.tags)
             )
-        except RuntimeError:
+            self.reader.tune(factors)
+        except (RuntimeError, AttributeError):
             raise InputError(
                 f"{base}: hidden states of another width than the probe in {folder} was trained on "
                 f"({self.card.base['name']}); name that base as the annotator's `model`"
