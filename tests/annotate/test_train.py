@@ -29,6 +29,9 @@ def test_one_command_makes_a_probe_whose_scores_are_those_of_training(root, corp
 
     def tune(apart, together, held, head, upper, *rest):
         tuning.tune(apart, together, held, head, upper, *rest)
+        for name, weight in upper.named_parameters():
+            if "lora_B" in name:  # far larger than a few steps make them, so that the probe must have read them
+                weight.data += 0.3
         seen.update(text=held[0].text, logits=fitting.forward(head, held[:1], upper)[0].sigmoid().tolist())
 
     monkeypatch.setattr(train, "tune", tune)
