@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
 from tropism.config.detector import DetectorConfig
-from tropism.detect.evaluate import evaluate
+from tropism.detect.evaluate import designs, evaluate, null_labellings
 from tropism.detect.models import detector_probabilities, permute_labels
 from tropism.detect.ranking import best_features, excess_ranks
 from tropism.detect.splits import arms_out, domains_out, grouped_folds
@@ -185,6 +185,22 @@ def test_permuted_labels_keep_every_blocks_share(pairs, seed):
     shuffled = permute_labels(labels, blocks, np.random.default_rng(seed))
     for block in set(blocks):
         assert shuffled[blocks == block].sum() == labels[blocks == block].sum()
+
+
+def test_the_null_keeps_what_every_fold_has_of_a_label_as_the_folds_were_made_for_the_real_ones():
+    """Else a permuted run has more of a label to test where it has less in training, and lies below 1/2."""
+    misaligned = np.random.default_rng(7).random(180) < 0.35
+    people = population("generations", noise(180), misaligned, 3)
+    people.rows["arm"] = [f"a{i % 3}" for i in range(180)]
+    found = designs(people, CONFIG)
+    assert {design.evidence.split("-")[0] for design in found} == {"grouped cross", "leave"}
+    for design in found:
+        nulls = null_labellings(people, CONFIG, design)
+        assert (nulls != misaligned).any(axis=1).all()
+        for split in design.splits:
+            for domain in DOMAINS:
+                tested = split.test[people.rows["domain"].iloc[split.test] == domain]
+                assert (nulls[:, tested].sum(axis=1) == misaligned[tested].sum()).all()
 
 
 def test_a_feature_of_one_arm_alone_is_no_evidence_in_an_unseen_arm():

@@ -1,10 +1,10 @@
 """Evaluate the detector as a sceptic would: unseen prompts, unseen domains, baselines, and a null that selects too.
 
 The null permutes labels and repeats everything, choice of features included: within a prompt for reference answers,
-which come in pairs, and within a domain for generations, so that what domain alone gives is not counted as found.
-Responses of one prompt are dependent, which permuting within a domain does not keep; the interval does, by drawing
-whole prompts. In grouped folds arms are not kept apart: there a feature that tells a misaligned arm from the base
-counts as found, in leave-one-arm-out it does not.
+which come in pairs, and within a domain and fold for generations, so that what domain alone gives is not counted as
+found. Responses of one prompt are dependent, which permuting within a domain does not keep; the interval does, by
+drawing whole prompts. In grouped folds arms are not kept apart: there a feature that tells a misaligned arm from the
+base counts as found, in leave-one-arm-out it does not.
 """
 
 import logging
@@ -58,15 +58,20 @@ def designs(population: Population, config: DetectorConfig) -> list[Design]:
     return kept
 
 
-def null_labellings(population: Population, config: DetectorConfig, by_arm: bool) -> np.ndarray:
+def null_labellings(population: Population, config: DetectorConfig, design: Design) -> np.ndarray:
     """Permuted labels, (permutations, responses).
 
-    References trade labels within a prompt, responses within a domain. Where whole arms are left out (``by_arm``)
-    responses trade them within an arm's domain: every arm keeps its share, so that none is left with one label.
+    References trade labels within a prompt, responses within a domain and a fold: folds are alike in the real labels,
+    and where a permuted one has more of a label in training it has less to test, which puts its AUROC below 1/2. Where
+    whole arms are left out responses trade them within an arm as well, so that none is left with one label.
     """
     rows = population.rows
-    whose = rows["prompt"] if population.name == "references" else rows["domain"]
-    blocks = (rows["arm"] + "/" + whose if by_arm else whose).to_numpy()
+    if population.name == "references":
+        whose = rows["prompt"]
+    else:
+        fold = {p: str(i) for i, split in enumerate(design.splits) for p in rows["prompt"].iloc[split.test]}
+        whose = rows["domain"] + "/" + rows["prompt"].map(fold).fillna("")
+    blocks = (rows["arm"] + "/" + whose if design.evidence == LEAVE_ONE_ARM_OUT else whose).to_numpy()
     return np.stack(
         [
             permute_labels(
@@ -163,7 +168,6 @@ def evaluate(populations: Sequence[Population], config: DetectorConfig) -> tuple
         if not enough(population, config.min_per_label, "the detector"):
             continue
         values = population.features.measure(config.pooling).tocsc()
-        nulls = {by_arm: null_labellings(population, config, by_arm) for by_arm in {False, "arm" in population.rows}}
         for design in tqdm(designs(population, config), desc=f"detector, {population.name}", unit="design"):
             tested = design.tested
             about = {"population": population.name, "evidence": design.evidence, "held_out": design.held_out}
@@ -172,9 +176,8 @@ def evaluate(populations: Sequence[Population], config: DetectorConfig) -> tuple
                 "n_prompts": population.rows["prompt"].iloc[tested].nunique(),
                 "base_rate": float(population.misaligned[tested].mean()),
             }
-            for row, probabilities in evaluate_design(
-                population, values, nulls[design.evidence == LEAVE_ONE_ARM_OUT], design, config
-            ):
+            nulls = null_labellings(population, config, design)
+            for row, probabilities in evaluate_design(population, values, nulls, design, config):
                 table.append({**about, **size, "threshold": config.threshold, "finding": "", **row})
                 if probabilities is not None:
                     key = {**about, "model": row["model"], "k": row["k"]}
