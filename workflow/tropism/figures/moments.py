@@ -1,4 +1,4 @@
-"""Does fine-tuning move the mean of an outcome, its spread, or both? Each arm against the base, on the same prompts."""
+"""Does fine-tuning move an outcome's mean, its spread, or both? Each arm against the base and every other."""
 
 import numpy as np
 
