@@ -10,7 +10,7 @@ from tropism.figures import canvas
 from tropism.figures.canvas import Arms, Drawing, Plot, Tables
 
 NEEDS = {
-    "geometry_pairs": ["a", "b", "cosine", "low", "high", "random_high"],
+    "geometry_pairs": ["a", "b", "cosine", "low", "high", "random_high", "p_random_bh", "p_covariance_bh"],
     "geometry_coordinates": ["vector", "number", "cluster", "leaf", "map_x", "map_y"],
     "geometry_merges": ["left", "right", "height", "size"],
 }
