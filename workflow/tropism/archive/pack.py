@@ -28,6 +28,8 @@ SKIPPED = {"archive", "shards", "checkpoints"}
 """Folders of an experiment that are no results: made from the others, or left by a run under way."""
 OWN = {("logs", "archive", "pack.log"), ("benchmarks", "archive", "pack.tsv")}
 """What packing itself leaves; the next archive of the same results must not differ by it."""
+OF_ARMS = {("features",), ("states",), ("geometry", "states")}
+"""Folders of files that one job makes for many arms; Snakemake knows the job's list of them alone."""
 LOCKED = "harm.zip"
 SETTINGS = "experiment.yaml"
 
@@ -119,11 +121,11 @@ class _Stage:
                     self._take(path.relative_to(self.project).as_posix(), path)
 
     def _is_of_a_gone_arm(self, parts: tuple[str, ...]) -> bool:
-        """Whether a path is a feature file of an arm that the settings no longer have: no job's output, so it stays."""
-        if len(parts) != 2 or parts[0] != "features" or not parts[1].endswith((".safetensors", ".json")):
+        """Whether a path is of an arm that the settings no longer have, and of no job's output, so that it stays."""
+        name, _, ending = parts[-1].rpartition(".")
+        if parts[:-1] not in OF_ARMS or ending not in ("safetensors", "json"):
             return False
-        name = parts[1].removesuffix(".json").removesuffix(".safetensors")
-        return not name.startswith("encoded.") and name not in self.experiment.expanded
+        return "." not in name and name not in self.experiment.expanded  # a job's list has a dot in its name
 
     def _take(self, name: str, path: Path) -> None:
         weights = _is_weights(path, self.project)
