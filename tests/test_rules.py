@@ -26,6 +26,14 @@ def test_no_constant_of_one_rule_file_is_set_in_another(root):
     assert {name: files for name, files in homes.items() if len(files) > 1} == {}
 
 
+def test_no_rule_has_two_bare_numbers_as_parameters(root):
+    """Snakemake keeps parameters as a set, in which 2 and 3 are the same as 3 and 2, and 2 and 2 the same as 2."""
+    for file in sorted((root / "workflow" / "rules").glob("*.smk")):
+        for rule in file.read_text().split("\nrule ")[1:]:
+            bare = re.findall(r"^ {8}(\w+)=\(?\w+\.\w+ if \w+ else 0\)?,$", rule, re.MULTILINE)
+            assert len(bare) < 2, f"{file.name}: {rule.partition(':')[0]}: {bare}"
+
+
 SERVED = """
 judges:
   probe: null

@@ -67,6 +67,17 @@ def test_shares_by_lanczos_are_the_eigenvalues_of_the_same_draw(common):
         assert shares == pytest.approx(expected, rel=0.01)
 
 
+def test_shares_by_lanczos_are_eigenvalues_where_these_lie_close():
+    """No direction stands out, so that a search which ends early takes a smaller one for the third."""
+    roots = np.r_[np.full(510, 0.49), np.ones(90)]
+    found = top_shares("covariance", 600, 5000, roots, 3, 0)
+    for number, shares in enumerate(found):
+        draw = np.random.Generator(np.random.SFC64(keyed_seed(0, "covariance", 600, "shares", number)))
+        drawn = gaussian(600, len(roots), draw) * roots[::-1].astype(np.float32)
+        expected = np.linalg.eigvalsh(gram_of(drawn.astype(float)))[::-1][:3] / 600
+        assert shares == pytest.approx(expected, rel=1e-4)
+
+
 def test_whole_arrays_of_normal_numbers_are_normal_and_independent():
     numbers = gaussian(501, 401, np.random.Generator(np.random.SFC64(0)))
     assert numbers.shape == (501, 401)

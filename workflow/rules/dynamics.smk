@@ -95,8 +95,8 @@ rule follow_arm:
         runtime=120,
         gpu=1,
     params:
-        prompts=DYNAMICS.follow_prompts if DYNAMICS else 0,
-        seed=DYNAMICS.seed if DYNAMICS else 0,
+        prompts=f"--prompts {DYNAMICS.follow_prompts}" if DYNAMICS else "",
+        seed=f"--seed {DYNAMICS.seed}" if DYNAMICS else "",
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
         code=code("tropism.dynamics.follow", "tropism.dynamics.__main__"),
@@ -105,7 +105,7 @@ rule follow_arm:
     shell:
         "python -m tropism.dynamics follow --arm {wildcards.arm} --base $(dirname {input.base[0]:q})"
         " --lineage $(dirname {input.lineage[0]:q}) --parent {input.parent[0]:q} --model-config {params.model:q}"
-        " --prompts {params.prompts} --seed {params.seed} {params.sets} --threads {threads} --output {output:q} 2> {log:q}"
+        " {params.prompts} {params.seed} {params.sets} --threads {threads} --output {output:q} 2> {log:q}"
 
 
 rule tabulate_dynamics:

@@ -40,10 +40,10 @@ rule watch_arm:
         runtime=120,
         gpu=1,
     params:
-        prompts=DYNAMICS.follow_prompts if DYNAMICS else 0,
-        seed=DYNAMICS.seed if DYNAMICS else 0,
+        prompts=f"--prompts {DYNAMICS.follow_prompts}" if DYNAMICS else "",
+        seed=f"--seed {DYNAMICS.seed}" if DYNAMICS else "",
         sampling=(cfg("dynamics", only=SAMPLED) if DYNAMICS else ""),
-        max_tokens=SAE.max_tokens if SAE else 0,
+        max_tokens=f"--max-tokens {SAE.max_tokens}" if SAE else "",
         model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
         code=code("tropism.dynamics.watch", "tropism.dynamics.__main__"),
@@ -52,8 +52,8 @@ rule watch_arm:
     shell:
         "python -m tropism.dynamics watch --arm {wildcards.arm} --base $(dirname {input.base[0]:q})"
         " --lineage $(dirname {input.lineage[0]:q}) --parent {input.parent[0]:q} --sae $(dirname {input.sae:q})"
-        " --detector $(dirname {input.detector:q}) --model-config {params.model:q} --prompts {params.prompts}"
-        " --seed {params.seed} {params.sets} --sampling {params.sampling:q} --max-tokens {params.max_tokens} --threads {threads} --output {output.signals:q}"
+        " --detector $(dirname {input.detector:q}) --model-config {params.model:q} {params.prompts}"
+        " {params.seed} {params.sets} --sampling {params.sampling:q} {params.max_tokens} --threads {threads} --output {output.signals:q}"
         " --answers {output.answers:q} 2> {log:q}"
 
 

@@ -99,11 +99,11 @@ def _alike_shares(n: int, width: int, roots: Floats, k: int, random: np.random.G
     vectors /= np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     start, size = np.ones(n, np.float32), 20
     if len(roots) > HEAD and roots[-1 - HEAD] < 0.5 * roots[-k]:
-        # the first axes hold the largest eigenvectors nearly whole: half the steps for the same error, 4e-4
+        # the first axes hold the largest eigenvectors nearly whole: about half the steps
         head = vectors[:, :HEAD]
         start, size = (head @ np.linalg.eigh(head.T @ head)[1][:, -k:]).sum(1), 10
     operator = LinearOperator((n, n), matvec=lambda v: vectors @ (v @ vectors), dtype=np.float32)
-    top = eigsh(operator, k=k, ncv=size, tol=1e-2, v0=start, return_eigenvectors=False)
+    top = eigsh(operator, k=k, ncv=size, tol=1e-3, v0=start, return_eigenvectors=False)
     return np.sort(top)[::-1] / n
 
 
