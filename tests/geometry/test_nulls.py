@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 from scipy.stats import beta, kstest, norm
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from tropism.config.geometry import AnalysisConfig
+from tropism.geometry.compare import Vectors, null_values
 from tropism.geometry.gram import gram_of
 from tropism.geometry.nulls import HEAD, alike, gaussian, generator, isotropic, roots_of, top_shares
+from tropism.geometry.statistic import Statistic
 from tropism.records.keyed import keyed_seed
 
 
@@ -91,3 +95,19 @@ def test_whole_arrays_of_normal_numbers_are_normal_and_independent():
 def test_the_same_seed_gives_the_same_draws():
     assert np.array_equal(isotropic(3, 9, 5, generator(0, "a")), isotropic(3, 9, 5, generator(0, "a")))
     assert not np.array_equal(isotropic(3, 9, 5, generator(0, "a")), isotropic(3, 9, 5, generator(1, "a")))
+
+
+def test_every_draw_is_summed_by_one_thread_whatever_else_is_drawn():
+    """Sums by two threads have other last bits, and a limit that one task takes back would end another's."""
+    seen = []
+
+    def first(grams):
+        seen.extend(entry["num_threads"] for entry in threadpool_info() if entry["user_api"] == "blas")
+        return grams[:, 0, 1]
+
+    gram = gram_of(np.random.default_rng(0).standard_normal((4, 20)))
+    some = [Statistic("m", "n", "s", tuple(range(n)), first, ("first", n), "", "") for n in (3, 4)]
+    with threadpool_limits(2, "blas"):
+        null_values(some, Vectors(tuple("abcd"), gram, 20, None), AnalysisConfig(nulls=100))
+        assert {entry["num_threads"] for entry in threadpool_info() if entry["user_api"] == "blas"} == {2}
+    assert set(seen) == {1}

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
+from threadpoolctl import threadpool_limits
 
 from tropism.config.geometry import AnalysisConfig
 from tropism.geometry.gram import Floats
@@ -55,7 +56,9 @@ def null_values(statistics: Sequence[Statistic], vectors: Vectors, config: Analy
                     parts[kind].append(statistic.of(batch))
         return found | {(null, kind): np.concatenate(part) for kind, part in parts.items()}
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    # for all tasks at once: a limit that one of them sets and takes back would end in the midst of another's draws, and
+    # sums by two threads have other last bits than by one
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
         tasks = [(null, n) for n in sorted(sizes, reverse=True) for null in reversed(KINDS)]
         return {key: value for found in pool.map(values, tasks) for key, value in found.items()}
 
