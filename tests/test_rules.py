@@ -144,6 +144,11 @@ def test_a_registered_dictionary_is_fetched_before_the_job_that_reads_it(root, t
         in out
     )
     assert out.index("tropism.download fetch my_sae") < out.index("tropism.sae train")
+    (tmp_path / "typo.yaml").write_text(f"sae: {{{source.replace('my_sae', 'my_sea')}}}\n")
+    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "config.yaml", str(tmp_path / "typo.yaml")]
+    refused = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "no `sae` on the hub (location `hub:...`) is registered as `my_sea`" in refused.stdout + refused.stderr
 
 
 def modules_of(fingerprint):

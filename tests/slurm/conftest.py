@@ -92,8 +92,8 @@ class ClusterProject(Project):
     def profile(self, groups: dict[str, str], train_step: dict[str, Any]) -> Path:
         """The project's own profile for this cluster: its site's block stands, only waits and threads are shorter.
 
-        ``groups`` puts further rules into shared allocations, whose jobs run beside each other; SLURM is asked for the
-        sum of what they want, so those want what the demo's model needs and no device each.
+        ``groups`` puts further rules into shared allocations, whose jobs run one after another; SLURM is asked for
+        the sum of what they want, so those want what the demo's model needs and no device each.
         """
         text = (self.folder / "workflow" / "profiles" / "slurm" / "profile.yaml").read_text()
         profile = yte.process_yaml(text, require_use_yte=True)

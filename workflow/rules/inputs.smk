@@ -70,6 +70,20 @@ def parent_lineage(wildcards):
     return arm.lineage(depth - 1)
 
 
+def dictionary_source(sae):
+    """The registered dictionary that is fetched before the jobs begin; None for one that is trained or loaded otherwise."""
+    if not (sae and sae.source and sae.source.kind == "registered"):
+        return None
+    name = sae.source.release
+    entry = registered(name)
+    if entry is None or entry.kind != "sae" or not on_hub(name):
+        raise WorkflowError(
+            f"sae: source: no `sae` on the hub (location `hub:...`) is registered as `{name}` in"
+            f" {EXPERIMENT.registry}; one on disk is loaded by `kind: folder`"
+        )
+    return name
+
+
 def adapter_source(source):
     """The files of a registered adapter."""
     entry = registered(source)

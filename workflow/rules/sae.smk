@@ -32,11 +32,7 @@ SAE_TRAINING = (
 )
 # what decides a feature's activation, once there is a dictionary
 SAE_READING = ("model", "layer", "texts", "dtype", "max_tokens", "think")
-SAE_SOURCE = (
-    SAE.source.release
-    if SAE and SAE.source and SAE.source.kind == "registered"
-    else None
-)
+SAE_SOURCE = dictionary_source(SAE)
 SAE_TEXTS = [dataset_file(name) for name in SAE.texts] if SAE else []
 # features are those of one dictionary, so of the arms of its base, and labels those of one judge
 FEATURE_ARMS = [
