@@ -1,5 +1,6 @@
 """An archive verifies, a changed byte is named, and a hostile one is refused before anything of it is written."""
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -8,6 +9,7 @@ import random
 import subprocess
 import sys
 import tarfile
+import zlib
 
 import bagit
 import pytest
@@ -107,8 +109,18 @@ def test_no_flipped_bit_of_the_file_passes(archive, tmp_path):
         changed = bytearray(content)
         changed[spot] ^= 1 << (spot % 8)
         (tmp_path / "changed.tar.gz").write_bytes(bytes(changed))
+        inside = len(HEADER) <= spot < len(content) - 8
+        if inside and says(bytes(changed)) == says(content):
+            continue  # another code for the same bytes, such as an equal run of bytes at another distance
         with pytest.raises(InputError, match=r"changed\.tar\.gz: |files were changed"):
             check(tmp_path / "changed.tar.gz")
+
+
+def says(packed: bytes) -> bytes | None:
+    """The bytes that are packed, header and checks apart; None of what is damaged."""
+    with contextlib.suppress(zlib.error):
+        return zlib.decompress(packed[len(HEADER) : -8], wbits=-zlib.MAX_WBITS)
+    return None
 
 
 def test_bytes_after_its_end_and_a_cut_are_refused(archive, tmp_path):
