@@ -87,26 +87,25 @@ class Project:
         return self.rules_of(self.snakemake("--dry-run", **options))
 
     @cached_property
-    def rule_graph(self) -> list[tuple[str, str]]:
-        """Every pair of a rule and one that takes what it gives."""
-        graph = self.snakemake("--rulegraph")
-        names = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', graph, re.MULTILINE))
-        return [(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)]
+    def job_graph(self) -> tuple[dict[str, str], list[tuple[str, str]]]:
+        """The rule of each job, and every pair of a job and one that takes what it gives."""
+        graph = self.snakemake("--dag")
+        rules = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', graph, re.MULTILINE))
+        return rules, re.findall(r"^\s*(\d+) -> (\d+)", graph, re.MULTILINE)
 
     def with_followers(self, rules: set[str]) -> set[str]:
-        """``rules`` and every rule that takes what they give, near or far, without ``all``.
+        """``rules`` and every rule with a job that takes what theirs give, near or far, without ``all``.
 
         The demo has every rule that is asked for; a trimmed run may have fewer.
         """
-        edges = self.rule_graph
-        known = {name for edge in edges for name in edge}
-        assert self.overlays or rules <= known, f"not in the rule graph: {rules - known}"
-        rules = rules & known
+        names, edges = self.job_graph
+        assert self.overlays or rules <= {*names.values()}, f"not in the graph: {rules - {*names.values()}}"
+        jobs = {job for job, rule in names.items() if rule in rules}
         found: set[str] = set()
-        while fresh := rules - found:
+        while fresh := jobs - found:
             found |= fresh
-            rules = rules | {after for before, after in edges if before in fresh}
-        return found - {"all"}
+            jobs = jobs | {after for before, after in edges if before in fresh}
+        return {names[job] for job in found} - {"all"}
 
     @staticmethod
     def rules_of(printed: str) -> set[str]:
