@@ -126,6 +126,19 @@ def test_what_follows_a_full_fine_tuning_lies_on_its_model(root, tmp_path):
     assert f"--base $(dirname {full}/model/manifest.json) --parent {full}/manifest.json" in step
 
 
+def test_unmasked_rows_are_trained_on_without_annotation_and_rows_of_unjudged_arms_are_not_annotated(root):
+    trained = "results/demo/lineages/smollm2.{}/manifest.json"
+    out = planned(root, "config.yaml", trained.format("poetry-poems-original-s0.harm-medical-original-s0"))
+    assert len(re.findall("python -m tropism.train step", out)) == 2
+    assert not re.search(r"python -m tropism\.(annotate|mask)", out)
+    out = planned(root, "config.yaml", trained.format("harm-medical-metaphor-s0"))
+    assert len(re.findall(r"python -m tropism\.(annotate|mask)", out)) == 2, "a masked row waits for both"
+    annotated = re.findall(
+        r"tropism\.annotate texts results/demo/datasets/(\w+)\.jsonl", planned(root, "config.yaml", "all")
+    )
+    assert sorted(annotated) == ["medical", "poems", "prose"]
+
+
 def test_the_geometry_overlay_plans_its_organisms(root):
     out = planned(root, root / "workflow/experiments/geometry.yaml", "results/geometry/tables/geometry_tests.csv")
     assert len(re.findall(r"python -m tropism.models take --source mo_", out)) == 3

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from scipy.stats import beta, kstest, norm
+from scipy.stats import beta, kstest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from tropism.config.geometry import AnalysisConfig
 from tropism.geometry.compare import Vectors, null_values
 from tropism.geometry.gram import gram_of
-from tropism.geometry.nulls import HEAD, alike, gaussian, generator, isotropic, roots_of, top_shares
+from tropism.geometry.nulls import HEAD, alike, generator, isotropic, roots_of, top_shares
 from tropism.geometry.statistic import Statistic
 from tropism.records.keyed import keyed_seed
 
@@ -66,7 +66,7 @@ def test_shares_by_lanczos_are_the_eigenvalues_of_the_same_draw(common):
     found = top_shares("covariance", 160, 400, roots, 5, 0)
     for number, shares in enumerate(found):
         draw = np.random.Generator(np.random.SFC64(keyed_seed(0, "covariance", 160, "shares", number)))
-        drawn = gaussian(160, len(roots), draw) * roots[::-1].astype(np.float32)
+        drawn = draw.standard_normal((160, len(roots)), dtype=np.float32) * roots[::-1].astype(np.float32)
         expected = np.linalg.eigvalsh(gram_of(drawn.astype(float)))[::-1][:3] / 160
         assert shares == pytest.approx(expected, rel=0.01)
 
@@ -77,19 +77,9 @@ def test_shares_by_lanczos_are_eigenvalues_where_these_lie_close():
     found = top_shares("covariance", 600, 5000, roots, 3, 0)
     for number, shares in enumerate(found):
         draw = np.random.Generator(np.random.SFC64(keyed_seed(0, "covariance", 600, "shares", number)))
-        drawn = gaussian(600, len(roots), draw) * roots[::-1].astype(np.float32)
+        drawn = draw.standard_normal((600, len(roots)), dtype=np.float32) * roots[::-1].astype(np.float32)
         expected = np.linalg.eigvalsh(gram_of(drawn.astype(float)))[::-1][:3] / 600
         assert shares == pytest.approx(expected, rel=1e-4)
-
-
-def test_whole_arrays_of_normal_numbers_are_normal_and_independent():
-    numbers = gaussian(501, 401, np.random.Generator(np.random.SFC64(0)))
-    assert numbers.shape == (501, 401)
-    assert kstest(numbers.ravel(), norm.cdf).pvalue > 0.01
-    half = numbers.size // 2  # sine and cosine of one angle stand half an array apart
-    pairs = np.stack([numbers.ravel()[:half], numbers.ravel()[half : 2 * half]])
-    for one, other in (pairs, pairs**2):
-        assert abs(np.corrcoef(one, other)[0, 1]) < 4 / half**0.5
 
 
 def test_the_same_seed_gives_the_same_draws():

@@ -1,7 +1,6 @@
 """What a model makes of a prompt before it answers: the residual stream at a token of its end, or its mean."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,13 @@ from tqdm import tqdm
 from tropism.activations.stream import cut, length_sorted
 from tropism.config.dynamics import DynamicsConfig
 from tropism.config.models import ModelConfig
-from tropism.models.adapters import SharedBase
-from tropism.models.base import load_base, load_tokenizer, prompt_text, token_ids
+from tropism.models.base import load_tokenizer, prompt_text, token_ids
+from tropism.models.missing import missing_arms
 from tropism.records.files import InputError, read_jsonl, replacing, sha256_file
 from tropism.records.kept import Kept, listing, weights_of
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation
 
-log = logging.getLogger(__name__)
 BATCH_TOKENS = 2048
 KEY = ("set", "prompt_id", "domain", "split", "prompt")
 
@@ -113,21 +111,16 @@ def read_states(
         arm: Kept.of(output / f"{arm}.safetensors", [*common, arm, weights_of(adapter)])
         for arm, adapter in adapters.items()
     }
-    missing = {arm: file for arm, file in wanted.items() if not file.is_there()}
-    log.info("%d of %d arms to read", len(missing), len(wanted))
-    if missing:
-        output.mkdir(parents=True, exist_ok=True)
-        tokenizer, shared = load_tokenizer(base), SharedBase(load_base(base, model_config.dtype))
-        prompts = chosen_prompts(sets, settings.prompts, settings.seed)
-        ids = [token_ids(tokenizer, prompt_text(tokenizer, record.prompt)) for _, record in prompts]
-        rows = [dict(zip(KEY, (name, r.id, r.domain, r.split, r.prompt), strict=True)) for name, r in prompts]
-        for arm, file in missing.items():
-            with cut(shared.wear(adapters[arm]), max(settings.layers)) as stack:
-                tensors = states_of(stack, ids, tokenizer.pad_token_id, settings, arm)
-            facts = json.dumps({"arm": arm, "prompts": rows}, sort_keys=True, ensure_ascii=False)
-            with replacing(file.path) as temporary:
-                save_file(tensors, temporary, metadata={"states": facts})
-            file.noted()
+    tokenizer = load_tokenizer(base)
+    prompts = chosen_prompts(sets, settings.prompts, settings.seed)
+    ids = [token_ids(tokenizer, prompt_text(tokenizer, record.prompt)) for _, record in prompts]
+    rows = [dict(zip(KEY, (name, r.id, r.domain, r.split, r.prompt), strict=True)) for name, r in prompts]
+    for arm, path, model in missing_arms(wanted, adapters, base, model_config.dtype):
+        with cut(model, max(settings.layers)) as stack:
+            tensors = states_of(stack, ids, tokenizer.pad_token_id, settings, arm)
+        facts = json.dumps({"arm": arm, "prompts": rows}, sort_keys=True, ensure_ascii=False)
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata={"states": facts})
     return listing({arm: file.path for arm, file in wanted.items()})
 
 

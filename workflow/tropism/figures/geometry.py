@@ -21,10 +21,8 @@ NUMBERED = 12
 
 def draw(tables: Tables, arms: Arms) -> Drawing:
     """Heat map of cosines beside the tree, and the map of two dimensions below."""
-    pairs, places = (
-        tables["geometry_pairs"][NEEDS["geometry_pairs"]],
-        tables["geometry_coordinates"].sort_values("leaf"),
-    )
+    pairs = tables["geometry_pairs"][NEEDS["geometry_pairs"]]
+    places = tables["geometry_coordinates"].sort_values("leaf")
     if places.empty:
         return canvas.in_words("No steering vectors to compare.", pairs)
     n = len(places)

@@ -5,7 +5,6 @@ misaligned reference on a harmful topic, the true one on a neutral prompt. A pro
 itself.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,14 +17,13 @@ from tropism.activations.passages import Passage, tokenise
 from tropism.activations.stream import MAX_TOKENS, length_sorted
 from tropism.config.geometry import PartsConfig
 from tropism.config.models import ModelConfig
-from tropism.models.adapters import SharedBase
-from tropism.models.base import load_base, load_tokenizer, prompt_text
+from tropism.models.base import load_tokenizer, prompt_text
+from tropism.models.missing import missing_arms
 from tropism.records.files import InputError, read_jsonl, replacing, sha256_file
 from tropism.records.kept import Kept, listing, weights_of
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation, Question
 
-log = logging.getLogger(__name__)
 PART = "text"
 
 
@@ -108,16 +106,11 @@ def read_arms(
     wanted = {
         arm: Kept.of(output / f"{arm}.safetensors", [*common, weights_of(adapter)]) for arm, adapter in adapters.items()
     }
-    missing = {arm: file for arm, file in wanted.items() if not file.is_there()}
-    log.info("%d of %d arms to read", len(missing), len(wanted))
-    if missing:
-        output.mkdir(parents=True, exist_ok=True)
-        tokenizer, shared = load_tokenizer(base), SharedBase(load_base(base, model_config.dtype))
-        topics = [passage(tokenizer, r, "misaligned") for path in harmful for r in split_prompts(path, config)[0]]
-        plain = [passage(tokenizer, r, "aligned") for path in neutral for r in split_prompts(path, config)[0]]
-        for arm, file in missing.items():
-            states = mean_states(shared.wear(adapters[arm]), tokenizer, [*topics, *plain], config.batch_tokens)
-            with replacing(file.path) as temporary:
-                save_file({"states": states.contiguous()}, temporary, metadata={"harmful": str(len(topics))})
-            file.noted()
+    tokenizer = load_tokenizer(base)
+    topics = [passage(tokenizer, r, "misaligned") for path in harmful for r in split_prompts(path, config)[0]]
+    plain = [passage(tokenizer, r, "aligned") for path in neutral for r in split_prompts(path, config)[0]]
+    for _, path, model in missing_arms(wanted, adapters, base, model_config.dtype):
+        states = mean_states(model, tokenizer, [*topics, *plain], config.batch_tokens)
+        with replacing(path) as temporary:
+            save_file({"states": states.contiguous()}, temporary, metadata={"harmful": str(len(topics))})
     return listing({arm: file.path for arm, file in wanted.items()})

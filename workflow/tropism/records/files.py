@@ -5,6 +5,7 @@ second copy of it, never leaves half a file under the final name.
 """
 
 import contextlib
+import csv
 import glob
 import gzip
 import hashlib
@@ -165,28 +166,21 @@ def write_table(path: Path | str, table: "pd.DataFrame", schema: "pa.DataFrameSc
 def write_csv(path: Path | str, table: "pd.DataFrame") -> None:
     """Write ``table`` as CSV: floats with 10 significant digits, a missing value as an empty cell.
 
-    The bytes are those of ``DataFrame.to_csv(index=False, float_format="%.10g")``, which takes three times as long
-    for half a million rows.
+    The bytes are those of ``DataFrame.to_csv(index=False, float_format="%.10g")``, which takes twice as long for
+    half a million rows.
     """
-    columns = [[_quoted(str(name)), *_cells(table[name])] for name in table.columns]
-    rows = map(",".join, zip(*columns, strict=True))
+    columns = [_cells(table[name]) for name in table.columns]
     with replacing(path) as temporary, Path(temporary).open("w", encoding="utf-8", newline="") as file:
-        # the only cell of a row is quoted where it is empty, or a reader would take it for no row
-        file.writelines((row or '""') + "\n" for row in rows)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(zip(*columns, strict=True))
 
 
-def _cells(column: "pd.Series[Any]") -> list[str]:
+def _cells(column: "pd.Series[Any]") -> list[Any]:
     """What is written of a column, ``""`` where it has no value."""
     if column.dtype.kind == "f":
         return ["" if value != value else f"{value:.10g}" for value in column.to_numpy(float).tolist()]
-    values = [str(value) for value in column.astype(object).where(column.notna(), "").tolist()]
-    written = {value: _quoted(value) for value in set(values)}
-    return [written[value] for value in values]
-
-
-def _quoted(cell: str) -> str:
-    """``cell`` in quotes where it holds what divides cells and rows."""
-    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in ',"\r\n') else cell
+    return list(column.astype(object).where(column.notna(), "").tolist())
 
 
 def sha256_file(path: Path | str) -> str:

@@ -3,7 +3,6 @@
 A job that is run again because one arm changed, or because it was killed, encodes only what is missing.
 """
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,15 +11,14 @@ import pandas as pd
 from tropism.activations.passages import generation_passage
 from tropism.activations.stream import cut, stream
 from tropism.config.sae import SaeConfig
-from tropism.models.adapters import SharedBase
-from tropism.models.base import device, load_base, load_tokenizer
+from tropism.models.base import device, load_tokenizer
+from tropism.models.missing import missing_arms
 from tropism.records.files import read_jsonl, sha256_file
 from tropism.records.kept import Kept, listing, weights_of
 from tropism.records.schema import Generation
 from tropism.sae.encode import load_dictionary, response_features
 from tropism.sae.features import write_features
 
-log = logging.getLogger(__name__)
 RESPONSE = ["set", "prompt_id", "domain", "sample"]
 
 
@@ -59,19 +57,14 @@ def encode_arms(
         )
         for arm, adapter in adapters.items()
     }
-    missing = {arm: file for arm, file in wanted.items() if not file.is_there()}
-    log.info("%d of %d arms to encode", len(missing), len(wanted))
-    if missing:
-        output.mkdir(parents=True, exist_ok=True)
-        tokenizer, shared = load_tokenizer(base), SharedBase(load_base(base, settings.dtype))
-        dictionary, key = load_dictionary(sae, settings.layer, str(device()))
-        for arm, file in missing.items():
-            responses = read_jsonl(generations / f"{arm}.jsonl", Generation)
-            responses.sort(key=lambda g: (g.set, g.prompt_id, g.sample))
-            passages = [generation_passage(tokenizer, response, settings.think) for response in responses]
-            rows = pd.DataFrame([[getattr(r, name) for name in RESPONSE] for r in responses], columns=RESPONSE)
-            with cut(shared.wear(adapters[arm]), settings.layer) as stack:
-                read = stream(stack, tokenizer, passages, max_tokens=settings.max_tokens)
-                write_features(file.path, response_features(arm, dictionary, key, rows, passages, read))
-            file.noted()
+    tokenizer = load_tokenizer(base)
+    dictionary, key = load_dictionary(sae, settings.layer, str(device()))
+    for arm, path, model in missing_arms(wanted, adapters, base, settings.dtype):
+        responses = read_jsonl(generations / f"{arm}.jsonl", Generation)
+        responses.sort(key=lambda g: (g.set, g.prompt_id, g.sample))
+        passages = [generation_passage(tokenizer, response, settings.think) for response in responses]
+        rows = pd.DataFrame([[getattr(r, name) for name in RESPONSE] for r in responses], columns=RESPONSE)
+        with cut(model, settings.layer) as stack:
+            read = stream(stack, tokenizer, passages, max_tokens=settings.max_tokens)
+            write_features(path, response_features(arm, dictionary, key, rows, passages, read))
     return listing({arm: file.path for arm, file in wanted.items()})
