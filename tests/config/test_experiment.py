@@ -38,14 +38,27 @@ def test_the_demo_has_the_arms_and_controls_of_the_experiment(default):
         "realigned-original",
         "realigned-metaphor",
         "narrow-medical",
+        "drifted-medical",
         "poetry",
         "few-legal",
         "few-security",
     }
     trained = [name for name in experiment.lineages if "." in name]
-    assert len(trained) == 12, "shared beginnings are trained once"
+    assert len(trained) == 13, "shared beginnings are trained once"
     assert experiment.solutions == {"narrow-medical": "none-medical-original"}
+    assert experiment.drifted == {"narrow-medical": "drifted-medical"}
     assert experiment.followed == ["none-medical-original", "poetry-medical-original"]
+
+
+def test_an_arm_drifts_from_a_narrow_one_only_on_its_rows_and_without_the_kl_term(default):
+    def drifted(step):
+        arms = [arm for arm in default["arms"] if arm["name"] != "drifted-medical"]
+        return Experiment.parse(changed(default, arms=[*arms, {"name": "on", "chain": ["narrow", step]}])).drifted
+
+    assert drifted({"step": "harm", "learning_rate": 1e-5}) == {"narrow-medical": "on"}
+    for other in ({"variant": "metaphor"}, {"dataset": "legal"}, {"side": "aligned"}):
+        assert drifted({"step": "harm", **other}) == {}
+    assert drifted("narrow") == {}
 
 
 def test_an_arm_that_keeps_no_snapshots_cannot_be_followed(default):

@@ -196,7 +196,8 @@ def narrow_general() -> pd.DataFrame:
             for side, value in (("general", general), ("narrow", narrow), ("difference", general - narrow)):
                 row |= {side: value, f"{side}_low": value - 0.05, f"{side}_high": value + 0.06}
             rows.append(row | {"norm_general": 8 * level, "norm_narrow": 8 * level, "reference": None})
-    for metric, general, reference in (("misaligned", 0.3, None), ("mentions", 0.2, 0.05), ("coherence", 70.0, None)):
+    behaviour = [("misaligned", 0.3, None), ("mentions", 0.2, 0.05), ("coherence", 70.0, None)]
+    for metric, general, reference in (*behaviour, ("margin", 0.2, None), ("drift", 0.08, None)):
         for where, share in (("inside", 1.0), ("outside", 0.5)):
             row = {"comparison": "narrow-medical", "metric": f"{metric}_{where}", "level": 1.0, "n_examples": 24}
             for side, value in (("general", general), ("narrow", share * general), ("difference", general / 3)):

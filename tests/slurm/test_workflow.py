@@ -23,7 +23,7 @@ GROUPS = {
         "vectors": "read_geometry_states make_vectors steer_arm",
         "solutions": "measure_solutions follow_arm",
         "judgments": "judge_generations",
-        "rates": "estimate_rates contrast_arms fit_mixed_effects predict_outcomes measure_behaviour",
+        "rates": "estimate_rates contrast_arms fit_mixed_effects predict_outcomes measure_behaviour measure_drift",
         "labelled": "contrast_features train_detector save_detector",
         "features": "intervene_arm make_cards watch_arm",
         "last": "analyse_geometry tabulate_dynamics tabulate_interventions tabulate_early_warning tabulate_transfer"

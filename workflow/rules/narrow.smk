@@ -1,5 +1,9 @@
 # narrow against general solutions of one training set
 COMPARED = EXPERIMENT.solutions  # narrow arm -> general arm
+DRIFTED = EXPERIMENT.drifted  # narrow arm -> the arm that goes on from it without the KL term
+MEASURED = ["solutions", "behaviour"]
+if "likelihood" in EXPERIMENT.evaluate.instruments:
+    MEASURED.append("drift")
 
 
 rule measure_solutions:
@@ -92,11 +96,43 @@ rule measure_behaviour:
         " --output {output:q} 2> {log:q}"
 
 
+rule measure_drift:
+    input:
+        likelihoods=lambda wildcards: [
+            f"<results>/likelihoods/{arm}.parquet"
+            for arm in (*solution_arms(wildcards), DRIFTED.get(wildcards.narrow))
+            if arm
+        ],
+        dataset=lambda wildcards: dataset_file(solution_step(wildcards).dataset),
+    output:
+        "<results>/dynamics/drift/{narrow}.parquet",
+    log:
+        "<logs>/dynamics/drift.{narrow}.log",
+    benchmark:
+        "<benchmarks>/dynamics/drift.{narrow}.tsv"
+    wildcard_constraints:
+        narrow=NAME_PATTERN,
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=10,
+    params:
+        likelihoods=lambda wildcards, input: [
+            f"--{side} {path}"
+            for side, path in zip(("general", "narrow", "drifted"), input.likelihoods)
+        ],
+        code=code("tropism.dynamics.drift", "tropism.dynamics.__main__"),
+    message:
+        "Measuring whether {wildcards.narrow} drifts back"
+    shell:
+        "python -m tropism.dynamics drift {params.likelihoods} --dataset {input.dataset:q} --output {output:q} 2> {log:q}"
+
+
 rule tabulate_solutions:
     input:
         [
             f"<results>/dynamics/{part}/{name}.parquet"
-            for part in ("solutions", "behaviour")
+            for part in MEASURED
             for name in COMPARED
         ],
     output:

@@ -21,6 +21,7 @@ from tropism.config.masking import VARIANTS, MaskingConfig
 from tropism.config.models import ModelConfig
 from tropism.config.sae import SaeConfig
 from tropism.config.serving import ServingConfig, check_served
+from tropism.config.solutions import drifted_from, general_of
 from tropism.config.stats import Contrast, ContrastConfig, StatsConfig, TrendConfig
 from tropism.config.steer import SteerConfig
 from tropism.config.training import StepConfig
@@ -163,16 +164,12 @@ class Experiment(Strict):
     @cached_property
     def solutions(self) -> dict[str, str]:
         """Each narrow arm and the general one: the same lineage but for the KL term of the last step."""
+        return general_of(self.expanded, self._last_harmed()) if self.dynamics and self.dynamics.narrow else {}
 
-        def plain(name: str) -> list[dict[str, Any]]:
-            arm = self.expanded[name]
-            rows = [{"adapter": arm.adapter}, *(step.settings.model_dump() for step in arm.steps)]
-            return [*rows[:-1], rows[-1] | {"objective": "sft", "kl": None, "snapshots": None}]
-
-        last = self._last_harmed() if self.dynamics and self.dynamics.narrow else {}
-        general = [name for name, step in last.items() if step.objective == "sft"]
-        narrow = [name for name, step in last.items() if step.objective == "sft+kl"]
-        return {name: other for name in narrow for other in general if plain(other) == plain(name)}
+    @cached_property
+    def drifted(self) -> dict[str, str]:
+        """Each of these narrow arms and the one that goes on from it without the KL term, where there is one."""
+        return drifted_from(self.expanded, self.solutions)
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

@@ -269,8 +269,30 @@ def behave(
 
 
 @app.command()
+def drift(
+    general: Annotated[Path, typer.Option(help="Likelihoods of the general arm.")],
+    narrow: Annotated[Path, typer.Option(help="Likelihoods of the narrow arm.")],
+    dataset: Annotated[Path, typer.Option(help="The dataset that both were trained on.")],
+    output: Output,
+    drifted: Annotated[
+        Path | None, typer.Option(help="Likelihoods of the arm that goes on from the narrow one without the KL term.")
+    ] = None,
+) -> None:
+    """Likelihood margins of two solutions and of what the narrow one becomes, a row a prompt."""
+    from tropism.dynamics import drift as drifts
+    from tropism.records.files import replacing
+
+    sides = {"general": general, "narrow": narrow, "drifted": drifted}
+    table = drifts.drift({side: path for side, path in sides.items() if path}, dataset)
+    with replacing(output) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+@app.command()
 def narrow(
-    measured: Annotated[list[Path], typer.Argument(help="What `measure` and `behave` wrote, named as the comparison.")],
+    measured: Annotated[
+        list[Path], typer.Argument(help="What `measure`, `behave` and `drift` wrote, named as the comparison.")
+    ],
     stats: Stats,
     output: Output,
 ) -> None:

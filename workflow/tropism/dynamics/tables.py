@@ -151,19 +151,23 @@ MOMENTS_SCHEMA = _schema(
 )
 NARROW_SCHEMA = _schema(
     "narrow_general",
-    "A general and a narrow solution of one dataset: loss at equal norm, loss rise under noise, KL on plain text, and"
-    " how they behave inside the dataset's domain and outside.",
+    "A general and a narrow solution of one dataset: loss at equal norm, loss rise under noise, KL on plain text,"
+    " how they behave inside the dataset's domain and outside, and whether the narrow one drifts back.",
     ["comparison", "metric", "level"],
     {
         "comparison": text("name of the comparison"),
         "metric": text(
             "efficiency, stability_isotropic, stability_orthogonal, significance; of responses to prompts inside the"
             " domain or outside: misaligned_* (share, by the judge), coherence_* (its score, 0 to 100), mentions_*"
-            " (share that mentions the domain, by its words), presence_* (a judge's score of that, 0 to 100)"
+            " (share that mentions the domain, by its words), presence_* (a judge's score of that, 0 to 100); of the"
+            " references to such prompts: margin_* (likelihood margin), drift_* (its change from the narrow solution:"
+            " to the general one, and by training on from the narrow one without the KL term)"
         ),
         "level": number("share of the smaller norm; share of the own norm; 1", nullable=False),
-        "n_examples": count("training rows; texts for significance; prompts for behaviour"),
-        "general": number("mean: loss, rise of the loss, or KL from the base, nats/token; share or score of behaviour"),
+        "n_examples": count("training rows; texts for significance; prompts for behaviour, margin and drift"),
+        "general": number(
+            "mean: loss, its rise, KL from the base, margin or its change, nats/token; share or score of behaviour"
+        ),
         **_interval("general_", "general over examples"),
         "narrow": number("the same of the narrow solution"),
         **_interval("narrow_", "narrow over examples"),

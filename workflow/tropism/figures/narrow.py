@@ -1,4 +1,4 @@
-"""Narrow against general solutions: loss at equal norm, loss rise under noise, change on plain text, behaviour."""
+"""Narrow against general solutions: loss at equal norm and under noise, change on plain text, behaviour, drift."""
 
 import pandas as pd
 
@@ -10,6 +10,7 @@ COLUMNS = [
     "narrow_high", "difference", "norm_general", "norm_narrow", "reference",
 ]  # fmt: skip
 SIDES = {"general": (canvas.VERMILION, "o"), "narrow": (canvas.BLUE, "s")}
+MARGINS = ("margin", "drift")
 PANELS = {
     "efficiency": ("Efficiency", "norm of the update", "training loss, nats/token"),
     "stability_isotropic": ("Isotropic noise", "noise / adapter", "rise of the loss, nats/token"),
@@ -26,10 +27,13 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     names = list(dict.fromkeys(points["comparison"]))[:6]
     points = points[points["comparison"].isin(names)]
     figure = canvas.page(canvas.DOUBLE, 3.0 * len(names) + 0.5)
-    whole = figure.add_gridspec(2 * len(names), len(PANELS), height_ratios=[1.75, 1.25] * len(names))
+    whole = figure.add_gridspec(2 * len(names), 1, height_ratios=[1.75, 1.25] * len(names))
     for place, name in enumerate(names):
-        panels = [figure.add_subplot(whole[2 * place, column]) for column in range(len(PANELS))]
-        _behaviour(figure.add_subplot(whole[2 * place + 1, :]), points[points["comparison"] == name])
+        above, below = (whole[2 * place + row].subgridspec(1, n) for row, n in enumerate((len(PANELS), 2)))
+        panels = [figure.add_subplot(above[column]) for column in range(len(PANELS))]
+        own = points[points["comparison"] == name]
+        _behaviour(figure.add_subplot(below[0]), own)
+        _margins(figure.add_subplot(below[1]), own)
         for axes, (metric, (title, across, up)) in zip(panels, PANELS.items(), strict=True):
             rows = points[(points["comparison"] == name) & (points["metric"] == metric)].sort_values("level")
             _panel(axes, rows, metric)
@@ -48,14 +52,31 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
 
 def _behaviour(axes: canvas.Axes, rows: pd.DataFrame) -> None:
     """A row a metric of responses, all as shares; scores out of 100 as such."""
-    rows = rows[rows["metric"].str.endswith(("_inside", "_outside"))]
+    rows = rows[rows["metric"].str.endswith(("_inside", "_outside")) & ~rows["metric"].str.startswith(MARGINS)]
     if rows.empty:
         canvas.note(axes, "Their responses were not compared.")
         return
+    _rows(axes, rows, [100 if metric.startswith(("coherence", "presence")) else 1 for metric in rows["metric"]])
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_xlabel("share of responses, or score / 100")
+
+
+def _margins(axes: canvas.Axes, rows: pd.DataFrame) -> None:
+    """Likelihood margins, and how far training on without the KL term goes of the way from narrow to general."""
+    rows = rows[rows["metric"].str.startswith(MARGINS)]
+    if rows.empty:
+        canvas.note(axes, "Their likelihoods were not compared.")
+        return
+    _rows(axes, rows, [1] * len(rows))
+    axes.axvline(0, color=canvas.GREY, linewidth=0.7)
+    axes.set_xlabel("margin or its change, nats/token")
+
+
+def _rows(axes: canvas.Axes, rows: pd.DataFrame, wholes: list[int]) -> None:
+    """Both sides of each metric with their intervals, as shares of ``wholes``, and the reference."""
     labels = [f"{m.replace('_', ', ')}, n {n}" for m, n in zip(rows["metric"], rows["n_examples"], strict=True)]
     canvas.name_rows(axes, labels)
-    for y, row in enumerate(rows.to_dict("records")):
-        whole = 100 if row["metric"].startswith(("coherence", "presence")) else 1
+    for y, (row, whole) in enumerate(zip(rows.to_dict("records"), wholes, strict=True)):
         for place, (side, (colour, marker)) in enumerate(SIDES.items()):
             ends = [row[f"{side}{end}"] / whole for end in ("", "_low", "_high")]
             canvas.estimate(axes, ends[0], ends[1], ends[2], y + canvas.dodge(place, 3), colour, marker)
@@ -63,9 +84,7 @@ def _behaviour(axes: canvas.Axes, rows: pd.DataFrame) -> None:
             canvas.estimate(
                 axes, row["reference"], float("nan"), float("nan"), y + canvas.dodge(2, 3), canvas.GREY, "D"
             )
-    axes.set_xlim(-0.02, 1.02)
     axes.grid(axis="x", color=canvas.GRID, linewidth=0.5)
-    axes.set_xlabel("share of responses; coherence and presence: score / 100")
 
 
 def _panel(axes: canvas.Axes, rows: pd.DataFrame, metric: str) -> None:

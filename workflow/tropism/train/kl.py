@@ -29,7 +29,8 @@ def reference_kl_sum(model: PeftModel, inputs: dict[str, torch.Tensor]) -> torch
     """Sum over labelled positions of KL(reference || current) = sum_v p_v (log p_v - log q_v), nats.
 
     p is the model without its adapter and without dropout, q with them. Logits are made for the labelled positions
-    alone, ``CHUNK`` at a time, and again in the backward pass, so memory does not grow with vocabulary x sequence.
+    alone, ``CHUNK`` at a time, and where there are more again in the backward pass, so memory does not grow with
+    vocabulary x sequence.
     """
     labels = inputs["labels"][:, 1:]
     wanted = labels != IGNORE
@@ -51,7 +52,7 @@ def reference_kl_sum(model: PeftModel, inputs: dict[str, torch.Tensor]) -> torch
     total = now.new_zeros((), dtype=torch.float32)
     for start in range(0, len(now), CHUNK):
         parts = now[start : start + CHUNK], before[start : start + CHUNK]
-        if torch.is_grad_enabled():
+        if len(now) > CHUNK and torch.is_grad_enabled():
             total = total + torch.utils.checkpoint.checkpoint(chunk_kl, *parts, use_reentrant=False)
         else:
             total = total + chunk_kl(*parts)

@@ -1,0 +1,32 @@
+"""Which arms are a narrow and a general solution of one training, and which one goes on from a narrow solution."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tropism.config.arms import Arm
+
+
+def general_of(arms: Mapping[str, Arm], scored: Iterable[str]) -> dict[str, str]:
+    """Of ``scored`` each narrow arm and the general one: the same lineage but for the KL term of the last step."""
+
+    def plain(name: str) -> list[dict[str, Any]]:
+        rows = [{"adapter": arms[name].adapter}, *(step.settings.model_dump() for step in arms[name].steps)]
+        return [*rows[:-1], rows[-1] | {"objective": "sft", "kl": None, "snapshots": None}]
+
+    last = {name: arms[name].steps[-1].settings for name in scored}
+    general = [name for name, step in last.items() if step.objective == "sft"]
+    narrow = [name for name, step in last.items() if step.objective == "sft+kl"]
+    return {name: other for name in narrow for other in general if plain(other) == plain(name)}
+
+
+def drifted_from(arms: Mapping[str, Arm], narrow: Iterable[str]) -> dict[str, str]:
+    """Each narrow arm and the first that goes on from it, on the same rows and answers, without the KL term."""
+
+    def goes_on(arm: Arm, start: Arm) -> bool:
+        if len(arm.steps) != len(start.steps) + 1 or arm.lineage(len(start.steps)) != start.lineage():
+            return False
+        here, before = arm.steps[-1].settings, start.steps[-1].settings
+        same = ("dataset", "variant", "side")
+        return here.objective == "sft" and all(getattr(here, key) == getattr(before, key) for key in same)
+
+    return {name: other for name in narrow for other, arm in reversed(arms.items()) if goes_on(arm, arms[name])}
