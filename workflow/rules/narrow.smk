@@ -1,6 +1,6 @@
 # narrow against general solutions of one training set
 COMPARED = EXPERIMENT.solutions  # narrow arm -> general arm
-DRIFTED = EXPERIMENT.drifted  # narrow arm -> the arm that goes on from it without the KL term
+DRIFTED = EXPERIMENT.drifted  # narrow arm -> what goes on from it
 MEASURED = ["solutions", "behaviour"]
 if "likelihood" in EXPERIMENT.evaluate.instruments:
     MEASURED.append("drift")

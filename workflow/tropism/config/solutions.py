@@ -29,4 +29,4 @@ def drifted_from(arms: Mapping[str, Arm], narrow: Iterable[str]) -> dict[str, st
         same = ("dataset", "variant", "side")
         return here.objective == "sft" and all(getattr(here, key) == getattr(before, key) for key in same)
 
-    return {name: other for name in narrow for other, arm in reversed(arms.items()) if goes_on(arm, arms[name])}
+    return {name: other for name in narrow for other, arm in reversed(list(arms.items())) if goes_on(arm, arms[name])}
