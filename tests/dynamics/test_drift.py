@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from tropism.config.stats import StatsConfig
 from tropism.dynamics.__main__ import app
-from tropism.dynamics.drift import drift
+from tropism.dynamics.drift import drift_rows
 from tropism.dynamics.solutions import narrow_rows
 from tropism.records.files import InputError, write_jsonl
 from tropism.records.schema import Conversation
@@ -59,15 +59,15 @@ def test_drift_is_the_change_from_the_narrow_margin_and_the_way_to_the_general_o
 
 def test_an_arm_that_did_not_move_has_not_drifted_and_one_that_became_general_has_drifted_all_the_way(scored):
     paths = {side: scored / f"{side}.parquet" for side in MARGINS}
-    still = table_of(drift(paths | {"drifted": paths["narrow"]}, scored / "medical.jsonl"))
+    still = table_of(drift_rows(paths | {"drifted": paths["narrow"]}, scored / "medical.jsonl"))
     assert still.loc["drift_outside", "narrow"] == 0
-    gone = table_of(drift(paths | {"drifted": paths["general"]}, scored / "medical.jsonl"))
+    gone = table_of(drift_rows(paths | {"drifted": paths["general"]}, scored / "medical.jsonl"))
     assert gone.loc["drift_outside", "difference"] == 0
     assert gone.loc["drift_outside", "narrow"] == pytest.approx(0.4)
 
 
 def test_without_an_arm_that_goes_on_there_is_no_drift(scored):
-    table = table_of(drift({s: scored / f"{s}.parquet" for s in ("general", "narrow")}, scored / "medical.jsonl"))
+    table = table_of(drift_rows({s: scored / f"{s}.parquet" for s in ("general", "narrow")}, scored / "medical.jsonl"))
     assert set(table.index) == {"margin_inside", "margin_outside"}
 
 
@@ -75,4 +75,4 @@ def test_arms_that_were_asked_nothing_in_common_cannot_be_compared(scored):
     other = pd.read_parquet(scored / "narrow.parquet").assign(set="another")
     other.to_parquet(scored / "narrow.parquet")
     with pytest.raises(InputError, match="no prompt has a margin in each"):
-        drift({s: scored / f"{s}.parquet" for s in ("general", "narrow")}, scored / "medical.jsonl")
+        drift_rows({s: scored / f"{s}.parquet" for s in ("general", "narrow")}, scored / "medical.jsonl")

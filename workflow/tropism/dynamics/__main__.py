@@ -279,11 +279,11 @@ def drift(
     ] = None,
 ) -> None:
     """Likelihood margins of two solutions and of what the narrow one becomes, a row a prompt."""
-    from tropism.dynamics import drift as drifts
+    from tropism.dynamics.drift import drift_rows
     from tropism.records.files import replacing
 
     sides = {"general": general, "narrow": narrow, "drifted": drifted}
-    table = drifts.drift({side: path for side, path in sides.items() if path}, dataset)
+    table = drift_rows({side: path for side, path in sides.items() if path}, dataset)
     with replacing(output) as temporary:
         table.to_parquet(temporary, index=False)
 

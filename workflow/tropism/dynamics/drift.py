@@ -14,7 +14,7 @@ from tropism.records.files import InputError, read_jsonl
 from tropism.records.schema import Conversation
 
 
-def drift(likelihoods: Mapping[str, Path], dataset: Path) -> pd.DataFrame:
+def drift_rows(likelihoods: Mapping[str, Path], dataset: Path) -> pd.DataFrame:
     """Margins of each side, and how far training on moves the narrow one: ``solutions.COLUMNS``, a row a prompt.
 
     ``margin`` is the likelihood margin (nats/token) of the sides ``general`` and ``narrow``. ``drift``, where there is
