@@ -59,7 +59,7 @@ SETTING_EDITS = {
         "predict_outcomes",
     },
     "detector: {ks: [10]}": {"train_detector"},
-    "dynamics: {follow_prompts: 3}": {"follow_arm", "watch_arm"},
+    "dynamics: {follow_prompts: 2}": {"follow_arm", "watch_arm"},
     "steer: {random: 3}": {"intervene_arm"},
     "sae: {training_tokens: 1900}": {"train_sae"},  # the same: `ancient` weights beside their manifest
     "sae: {ce_records: 5}": {"measure_dictionary"},
