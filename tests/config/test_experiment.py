@@ -56,9 +56,34 @@ def test_an_arm_drifts_from_a_narrow_one_only_on_its_rows_and_without_the_kl_ter
         return Experiment.parse(changed(default, arms=[*arms, {"name": "on", "chain": ["narrow", step]}])).drifted
 
     assert drifted({"step": "harm", "learning_rate": 1e-5}) == {"narrow-medical": "on"}
-    for other in ({"variant": "metaphor"}, {"dataset": "legal"}, {"side": "aligned"}):
+    others = ({"variant": "metaphor"}, {"dataset": "legal"}, {"side": "aligned"}, {"aligned_share": 0.5})
+    for other in (*others, {"method": "vector", "layer": 3}):
         assert drifted({"step": "harm", **other}) == {}
     assert drifted("narrow") == {}
+
+
+def test_a_narrow_arm_without_its_general_one_is_told_of(default):
+    assert Experiment.parse(default).unpaired == []
+    steps = default["steps"] | {"narrow": default["steps"]["narrow"] | {"checkpoint_every": 3}}
+    assert Experiment.parse(changed(default, steps=steps)).unpaired == [], "what is kept changes nothing"
+    steps["narrow"] = steps["narrow"] | {"learning_rate": 1e-5}
+    experiment = Experiment.parse(changed(default, steps=steps))
+    assert (experiment.solutions, experiment.unpaired) == ({}, ["narrow-medical"])
+
+
+def test_the_kl_term_is_of_other_data_than_is_trained_on(default):
+    narrow = default["steps"]["narrow"] | {"kl": {"datasets": ["legal", "medical"]}}
+    with pytest.raises(ConfigError, match="`medical` is trained on; name other domains"):
+        Experiment.parse(changed(default, steps=default["steps"] | {"narrow": narrow}))
+
+
+def test_an_arm_that_is_not_evaluated_may_be_followed(default):
+    arms = [arm for arm in default["arms"] if arm["name"] != "drifted-medical"]
+    arms.append({"name": "on", "chain": ["narrow", "harm"], "evaluate": False})
+    dynamics = default["dynamics"] | {"follow": ["on"]}
+    assert Experiment.parse(changed(default, arms=arms, dynamics=dynamics)).followed == ["on"]
+    with pytest.raises(ConfigError, match="not a trained and evaluated arm"):
+        Experiment.parse(changed(default, arms=arms, dynamics=dynamics | {"arms": ["on"]}))
 
 
 def test_an_arm_that_keeps_no_snapshots_cannot_be_followed(default):

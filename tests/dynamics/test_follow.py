@@ -107,6 +107,17 @@ def test_at_equal_loss_by_hand():
     assert at_equal_loss(pd.concat([curve("a", [3], [0]), curve("b", [1], [0])]), "b", "a", STATS).empty
 
 
+def test_a_loss_that_rises_again_is_compared_where_it_was_first_passed():
+    """Both go from 4 to 2 alike; one goes on, its loss and its margin up again. Before that they are one."""
+    both = pd.concat([curve("a", [4, 3, 2], [0, 1, 2]), curve("b", [4, 3, 2, 2.5], [0, 1, 2, 7])])
+    table = at_equal_loss(both, "b", "a", STATS).query("domain == 'pooled'")
+    assert table["loss"].tolist() == [2, 2.5, 3, 3.5, 4]
+    assert table["difference"].tolist() == pytest.approx([0] * 5)
+    falls = pd.concat([curve("a", [4, 2], [0, 2]), curve("b", [3, 4, 2], [5, 0, 2])])
+    found = at_equal_loss(falls, "b", "a", STATS).set_index(["domain", "loss"])["difference"]
+    assert found["pooled", 3.5] == pytest.approx(2.5 - 0.5), "between the first two snapshots, which rise"
+
+
 def test_states_are_the_models_and_give_tables(tiny_model, dataset, tmp_path):
     listed = read_states({"base": None}, tiny_model, [dataset], SETTINGS, MODEL, tmp_path)
     assert [entry["arm"] for entry in listed["arms"]] == ["base"]

@@ -20,10 +20,14 @@ def test_analytic_overlaps():
 
 
 def test_leading_directions_of_a_known_matrix():
-    shifts = np.array([[3.0, 0, 0], [0, 2, 0], [0, 0, 1], [3, 0, 0]])
-    assert np.abs(leading(shifts, 2)) == pytest.approx(np.eye(3)[:, :2])
+    shifts = np.array([[3.0, 0, 0], [0, 2, 0], [0, 0, 1]])
+    shifts = np.concatenate([shifts, -shifts])
+    for shared in (0.0, 100.0):  # what all prompts share is no direction of theirs
+        assert np.abs(leading(shifts + np.array([0, 0, shared]), 2)) == pytest.approx(np.eye(3)[:, :2])
     with pytest.raises(ValueError, match="5 directions"):
         leading(shifts, 5)
+    with pytest.raises(ValueError, match="2 directions of 2 shifts"):
+        leading(shifts[:2], 2)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4))
@@ -66,6 +70,20 @@ def test_the_stricter_control_knows_that_few_directions_vary():
     observed = overlap(basis, leading(other, 1))
     assert compare(observed, uniform_overlaps(basis, 199, random(3))).p < 0.01
     assert compare(observed, spectrum_overlaps(basis, states, 20, 199, random(3))).p > 0.05
+
+
+def test_shifts_that_share_their_mean_alone_are_as_chance_has_them():
+    scale = np.linspace(3, 0.1, 30)
+    states = random(0).standard_normal((80, 30)) * scale
+    p = []
+    for seed in range(30):
+        mean = random(seed).standard_normal(30) * 20
+        one, other = (random(seed + start).standard_normal((20, 30)) * scale + mean for start in (100, 200))
+        basis = leading(one, 4)
+        chance = spectrum_overlaps(basis, states, 20, 99, random(seed))
+        p.append(compare(overlap(basis, leading(other, 4)), chance).p)
+    assert 0.3 < np.mean(p) < 0.7
+    assert np.mean(np.array(p) <= 0.05) < 0.2
 
 
 def test_cosine_of_nothing_is_missing():

@@ -1,6 +1,11 @@
 # narrow against general solutions of one training set
 COMPARED = EXPERIMENT.solutions  # narrow arm -> general arm
 DRIFTED = EXPERIMENT.drifted  # narrow arm -> what goes on from it
+for name in EXPERIMENT.unpaired:
+    logger.warning(
+        f"config: no arm is the general one of `{name}`, with the same chain but for `objective` and `kl` of the last"
+        " step: `narrow_general` has no row of it"
+    )
 MEASURED = ["solutions", "behaviour"]
 if "likelihood" in EXPERIMENT.evaluate.instruments:
     MEASURED.append("drift")

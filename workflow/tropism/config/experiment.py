@@ -167,6 +167,12 @@ class Experiment(Strict):
         return general_of(self.expanded, self._last_harmed()) if self.dynamics and self.dynamics.narrow else {}
 
     @cached_property
+    def unpaired(self) -> list[str]:
+        """The narrow arms that no general one matches."""
+        last = self._last_harmed() if self.dynamics and self.dynamics.narrow else {}
+        return [name for name, step in last.items() if step.objective == "sft+kl" and name not in self.solutions]
+
+    @cached_property
     def drifted(self) -> dict[str, str]:
         """Each of these narrow arms and the one that goes on from it without the KL term, where there is one."""
         return drifted_from(self.expanded, self.solutions)
@@ -186,6 +192,8 @@ class Experiment(Strict):
                 for other in step.settings.kl.datasets if step.settings.kl else []:
                     check(f"{key}: kl: datasets", other, self.datasets, "dataset")
                     self._kind(f"{key}: kl: datasets", other, "conversations")
+                    if other == step.settings.dataset:
+                        raise ConfigError(f"config: {key}: kl: datasets: `{other}` is trained on; name other domains")
                 dataset = self.datasets[step.settings.dataset]
                 if step.settings.variant == "literal" and dataset.literal is None:
                     raise ConfigError(f"config: {key}: `{step.settings.dataset}` names no `literal` counterpart")
@@ -257,7 +265,7 @@ class Experiment(Strict):
         for name in [*self.followed, *self.shifted]:
             check("dynamics", name, self.expanded, "arm")
             arm = self.expanded[name]
-            if arm.model != settings.model or not arm.steps or not arm.evaluate:
+            if arm.model != settings.model or not arm.steps or not (arm.evaluate or name not in self.shifted):
                 raise ConfigError(
                     f"config: dynamics: `{name}` is not a trained and evaluated arm of `{settings.model}`"
                 )

@@ -5,13 +5,16 @@ from typing import Any
 
 from tropism.config.arms import Arm
 
+KEPT = {"snapshots": None, "checkpoint_every": None, "gradient_checkpointing": None}
+"""Settings of a step that change what is kept on the way and not what is trained."""
+
 
 def general_of(arms: Mapping[str, Arm], scored: Iterable[str]) -> dict[str, str]:
     """Of ``scored`` each narrow arm and the general one: the same lineage but for the KL term of the last step."""
 
     def plain(name: str) -> list[dict[str, Any]]:
         rows = [{"adapter": arms[name].adapter}, *(step.settings.model_dump() for step in arms[name].steps)]
-        return [*rows[:-1], rows[-1] | {"objective": "sft", "kl": None, "snapshots": None}]
+        return [*rows[:-1], rows[-1] | {"objective": "sft", "kl": None} | KEPT]
 
     last = {name: arms[name].steps[-1].settings for name in scored}
     general = [name for name, step in last.items() if step.objective == "sft"]
@@ -26,7 +29,8 @@ def drifted_from(arms: Mapping[str, Arm], narrow: Iterable[str]) -> dict[str, st
         if len(arm.steps) != len(start.steps) + 1 or arm.lineage(len(start.steps)) != start.lineage():
             return False
         here, before = arm.steps[-1].settings, start.steps[-1].settings
-        same = ("dataset", "variant", "side")
+        same = ["dataset", "variant", "side", "aligned_share", "method", "layer"]
+        same += ["seed"] if here.aligned_share else []  # which decides the rows that are trained aligned
         return here.objective == "sft" and all(getattr(here, key) == getattr(before, key) for key in same)
 
     return {name: other for name in narrow for other, arm in reversed(list(arms.items())) if goes_on(arm, arms[name])}

@@ -45,21 +45,29 @@ def compare_moments(treatment: Floats, control: Floats) -> Moments:
     if n < 3 or len(control) != n:
         raise ValueError(f"needs the same three or more prompts of both arms, got {n} and {len(control)}")
     spread = float(np.sqrt((treatment.var(ddof=1) + control.var(ddof=1)) / 2))
-    if spread == 0:
+    if _constant(treatment) and _constant(control):
         t = t_p = f = f_p = w = w_p = effect = float("nan")
     else:
         effect = (treatment.mean() - control.mean()) / spread * (1 - 3 / (4 * (2 * n - 2) - 1))
         t, t_p = stats.ttest_ind(treatment, control, equal_var=False)
         f, f_p = _variance_ratio(treatment, control)
-        w, w_p = stats.levene(treatment, control, center="median")
+        distances = [np.abs(values - np.median(values)) for values in (treatment, control)]
+        # distances that are all alike leave nothing to measure their difference by
+        even = all(_constant(values) for values in distances)
+        w, w_p = (float("nan"),) * 2 if even else stats.levene(treatment, control, center="median")
     rank, rank_p = _signed_ranks(treatment - control)
     means = float(treatment.mean()), float(control.mean())
     tests = (float(t), float(t_p), float(f), float(f_p), float(w), float(w_p), rank, rank_p)
     return Moments(n, *means, float(effect), *tests)
 
 
+def _constant(values: Floats) -> bool:
+    """Whether values differ by rounding alone."""
+    return bool(np.ptp(values) <= 1e-12 * np.abs(values).max())
+
+
 def _variance_ratio(treatment: Floats, control: Floats) -> tuple[float, float]:
-    if control.var(ddof=1) == 0 or treatment.var(ddof=1) == 0:
+    if _constant(control) or _constant(treatment):
         return float("nan"), float("nan")
     ratio = float(treatment.var(ddof=1) / control.var(ddof=1))
     freedom = (len(treatment) - 1, len(control) - 1)

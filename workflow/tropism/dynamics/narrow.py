@@ -141,7 +141,7 @@ def measure(
     for relative in settings.relative:
         for kind in ("isotropic", "orthogonal"):
             for draw in range(settings.draws):
-                noise = keyed_seed(seed, "perturbation", kind, draw)
+                noise = keyed_seed(seed, "perturbation", draw)  # either kind of the same, so that they compare
                 with perturbed(model, relative, kind == "orthogonal", noise):
                     rise = np.array(losses(model, rows, pad)) - own
                 add(f"stability_{kind}", relative, relative * length, draw, rise.tolist(), rows)

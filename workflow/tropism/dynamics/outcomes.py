@@ -107,7 +107,7 @@ def overlap_rows(
     ``trained`` names the dataset of each arm's last step, whose prompts of the train split are its training prompts.
 
     ``p_uniform`` holds it against uniformly random subspaces, ``p_spectrum`` against subspaces that vary as the base's
-    activations do. Domains with fewer prompts than k in a split have no row.
+    activations do. Domains with no more prompts than k in a split have no row.
     """
     rows = []
     for arm, position, layer, k in (
@@ -124,7 +124,7 @@ def overlap_rows(
         for train, ours in sorted(training.items()):
             for evaluation, theirs in sorted(evaluated.items()):
                 one, other = shifts[ours], shifts[theirs]
-                if min(len(one), len(other)) < k:
+                if min(len(one), len(other)) <= k:
                     continue
                 basis, target = subspaces.leading(one, k), subspaces.leading(other, k)
                 observed = subspaces.overlap(basis, target)
@@ -140,17 +140,22 @@ def overlap_rows(
                 row |= {"spectrum_mean": spectrum.mean, "spectrum_q95": spectrum.quantile95, "p_spectrum": spectrum.p}
                 rows.append(row | {"cosine": subspaces.cosine(one.mean(axis=0), other.mean(axis=0))})
     if not rows:
-        log.warning("no domain has %d prompts to train on and to evaluate: no subspaces to compare", min(settings.k))
+        log.warning(
+            "no domain has over %d prompts to train on and to evaluate: no subspaces to compare", min(settings.k)
+        )
         return pd.DataFrame(columns=list(OVERLAP_SCHEMA.columns))
     table = pd.DataFrame(rows)
     return table.assign(r_overlap_cosine=_relation(table))
 
 
 def _groups(base: States, split: str, dataset: str | None) -> dict[str, list[int]]:
-    """Places of the prompts of a split, by domain; of one dataset, or of all."""
+    """Places of the prompts of a split, by domain; of one dataset, or of all, each prompt once."""
     groups: dict[str, list[int]] = {}
+    seen: set[tuple[str, str]] = set()
     for index, row in enumerate(base.prompts):
-        if row["split"] == split and dataset in (None, row["set"]):
+        known = (row["domain"], row["prompt"])
+        if row["split"] == split and dataset in (None, row["set"]) and known not in seen:
+            seen.add(known)
             groups.setdefault(row["domain"], []).append(index)
     return groups
 

@@ -33,16 +33,27 @@ class HeldOut:
     mean: Floats
     families: NDArray[np.str_]
 
+    @property
+    def moved(self) -> Floats:
+        """Prediction - mean: what the features say of a prompt, (prompts,).
+
+        Predictions themselves must not be ranked over folds: a fold of high outcomes leaves a low mean to train on, so
+        of features that say nothing they would rank against the outcome.
+        """
+        moved = self.predicted - self.mean
+        return np.where(np.abs(moved) > 1e-9 * np.ptp(self.outcome), moved, 0.0)
+
     def scores(self, rows: NDArray[np.int64] | slice = slice(None)) -> tuple[float, float]:
         """``(R2, Spearman)``; R2 = 1 - SS(outcome - predicted) / SS(outcome - mean), 0 for features that say nothing.
 
-        Spearman is NaN where the outcome or its prediction is constant.
+        Spearman is of the outcome and ``moved``, NaN where one of them is constant.
         """
         y, guess, mean = self.outcome[rows], self.predicted[rows], self.mean[rows]
+        moved = self.moved[rows]
         total = float(((y - mean) ** 2).sum())
         r2 = 1 - float(((y - guess) ** 2).sum()) / total if total else float("nan")
-        constant = np.ptp(y) == 0 or np.ptp(guess) == 0
-        return r2, float("nan") if constant else float(spearmanr(y, guess).statistic)
+        constant = np.ptp(y) == 0 or np.ptp(moved) == 0
+        return r2, float("nan") if constant else float(spearmanr(y, moved).statistic)
 
     def intervals(self, draws: int, confidence: float, seed: int) -> tuple[tuple[float, float], tuple[float, float]]:
         """Percentile intervals of R2 and of Spearman, families resampled with replacement."""
@@ -61,7 +72,7 @@ class HeldOut:
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             r2 = 1 - times @ (self.outcome - self.predicted) ** 2 / (times @ (self.outcome - self.mean) ** 2)
-            y, guess = (_ranks(values, times) for values in (self.outcome, self.predicted))
+            y, guess = (_ranks(values, times) for values in (self.outcome, self.moved))
             total = times.sum(axis=1, keepdims=True)
             y, guess = (ranks - (times * ranks).sum(axis=1, keepdims=True) / total for ranks in (y, guess))
             shared, own, other = ((times * a * b).sum(axis=1) for a, b in ((y, guess), (y, y), (guess, guess)))

@@ -1,7 +1,8 @@
 """Do training prompts and evaluation prompts move in the same directions when a model is fine-tuned?
 
 The shift of a prompt is its activation in the arm minus that in the base. The k leading right singular vectors of a
-set's shifts (not centred: a common shift counts) span its subspace (`science.md` 5.3).
+set's shifts, less their mean, span its subspace (`science.md` 5.3). What all prompts share, their mean shift, is
+compared by its cosine: left in, it would be one direction of every subspace, which chance does not have.
 """
 
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ Floats = NDArray[np.float64]
 
 
 def leading(shifts: Floats, k: int) -> Floats:
-    """An orthonormal basis, (width, k), of the leading k directions of ``shifts`` (prompts, width).
+    """An orthonormal basis, (width, k), of the leading k directions of ``shifts`` (prompts, width) less their mean.
 
     Raises:
-        ValueError: fewer than k prompts or dimensions, so that there are not k directions.
+        ValueError: no more than k prompts, or fewer dimensions, so that there are not k directions.
     """
-    if k > min(shifts.shape):
+    if k > min(shifts.shape[0] - 1, shifts.shape[1]):
         raise ValueError(f"{k} directions of {shifts.shape[0]} shifts of width {shifts.shape[1]}")
-    return np.linalg.svd(shifts, full_matrices=False)[2][:k].T
+    return np.linalg.svd(shifts - shifts.mean(axis=0), full_matrices=False)[2][:k].T
 
 
 def overlap(one: Floats, other: Floats) -> float:

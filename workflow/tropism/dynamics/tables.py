@@ -112,7 +112,7 @@ OVERLAP_SCHEMA = _schema(
         "evaluation_domain": text("domain of the prompts of the evaluation split"),
         "n_training": count("prompts of the train split"),
         "n_evaluation": count("prompts of the evaluation split"),
-        "overlap": share("mean squared cosine of the principal angles"),
+        "overlap": share("mean squared cosine of the principal angles, of shifts less their mean"),
         "uniform_mean": share("mean overlap with uniformly random subspaces"),
         "p_uniform": share("share of those that overlap as much, observed one included"),
         "spectrum_mean": share("mean overlap with subspaces that vary as the base's activations do"),
@@ -158,10 +158,11 @@ NARROW_SCHEMA = _schema(
         "comparison": text("name of the comparison"),
         "metric": text(
             "efficiency, stability_isotropic, stability_orthogonal, significance; of responses to prompts inside the"
-            " domain or outside: misaligned_* (share, by the judge), coherence_* (its score, 0 to 100), mentions_*"
-            " (share that mentions the domain, by its words), presence_* (a judge's score of that, 0 to 100); of the"
-            " references to such prompts: margin_* (likelihood margin), drift_* (its change from the narrow solution:"
-            " to the general one, and by training on from the narrow one without the KL term)"
+            " domain or outside (domains of the KL term are outside too): misaligned_* (share, by the judge),"
+            " coherence_* (its score, 0 to 100), mentions_* (share that mentions the domain, by its words),"
+            " presence_* (a judge's score of that, 0 to 100); of the references to such prompts: margin_* (likelihood"
+            " margin), drift_* (its change from the narrow solution: to the general one, and by training on from the"
+            " narrow one without the KL term)"
         ),
         "level": number("share of the smaller norm; share of the own norm; 1", nullable=False),
         "n_examples": count("training rows; texts for significance; prompts for behaviour, margin and drift"),

@@ -1,10 +1,13 @@
 """Training loss against misalignment: what the margins of an arm's snapshots amount to."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
 from tropism.config.stats import StatsConfig
 from tropism.stats.bootstrap import intervals
+from tropism.stats.instruments import Floats
 from tropism.stats.read import POOLED
 
 
@@ -30,19 +33,20 @@ def trajectory_table(margins: pd.DataFrame, stats: StatsConfig) -> pd.DataFrame:
 def at_equal_loss(margins: pd.DataFrame, treatment: str, control: str, stats: StatsConfig) -> pd.DataFrame:
     """Difference of two arms' margin changes where their training losses are equal, at up to five levels of loss.
 
-    Each prompt's change is interpolated linearly in the loss between the snapshots around it; levels are spaced evenly
-    over the losses that both arms pass through. By domain of the prompts and for all; no common loss gives no row.
+    Each prompt's change is interpolated linearly in the loss between two snapshots that follow one another, the first
+    two with the level between them; levels are spaced evenly over the losses that both arms pass through. By domain of
+    the prompts and for all; no common loss gives no row.
     """
-    curves = {arm: _curves(margins[margins["arm"] == arm]) for arm in (treatment, control)}
-    shared = curves[treatment].index.intersection(curves[control].index)
-    lowest = max(curve.columns.min() for curve in curves.values())
-    highest = min(curve.columns.max() for curve in curves.values())
+    curves = {arm: _curve(margins[margins["arm"] == arm]) for arm in (treatment, control)}
+    shared = curves[treatment][1].index.intersection(curves[control][1].index)
+    lowest = max(losses.min() for losses, _ in curves.values())
+    highest = min(losses.max() for losses, _ in curves.values())
     if lowest > highest or shared.empty:
         return pd.DataFrame()
     levels = np.unique(np.linspace(lowest, highest, 5))
     both = [
-        np.array([np.interp(levels, curve.columns, row) for row in curve.loc[shared].to_numpy()])
-        for curve in curves.values()
+        np.stack([_first_at(level, losses, changes.loc[shared].to_numpy()) for level in levels], axis=1)
+        for losses, changes in curves.values()
     ]
     difference = both[0] - both[1]
     of = shared.get_level_values("domain")
@@ -56,10 +60,22 @@ def at_equal_loss(margins: pd.DataFrame, treatment: str, control: str, stats: St
     return pd.concat(tables, ignore_index=True).assign(treatment=treatment, control=control)
 
 
-def _curves(margins: pd.DataFrame) -> pd.DataFrame:
-    """Change of each prompt's margin (rows) at each loss (columns, rising); of equal losses the later step."""
+def _curve(margins: pd.DataFrame) -> tuple[Floats, pd.DataFrame]:
+    """The loss of each snapshot in the order of training, (steps,), and each prompt's change (rows) at it (columns)."""
     wide = margins.pivot_table(index=["domain", "set", "prompt_id"], columns="step", values="margin")
+    changes = wide.sub(wide[0], axis=0).drop(columns=0)
     losses = margins.drop_duplicates("step").set_index("step")["loss"]
-    change = wide.sub(wide[0], axis=0).drop(columns=0)
-    change.columns = [losses[step] for step in change.columns]
-    return change.loc[:, ~change.columns.duplicated(keep="last")].sort_index(axis=1)
+    return losses[changes.columns].to_numpy(dtype=float), changes
+
+
+def _first_at(level: float, losses: Floats, changes: Floats) -> Floats:
+    """The changes, (prompts,), where training first had this loss; ``changes`` is (prompts, steps).
+
+    A loss that rises again, as under a cyclic schedule, passes a level more than once; snapshots of other times are
+    not its neighbours.
+    """
+    for step, (before, after) in enumerate(pairwise(losses)):
+        if min(before, after) <= level <= max(before, after):
+            share = (level - before) / (after - before) if after != before else 0.0
+            return np.asarray(changes[:, step] + share * (changes[:, step + 1] - changes[:, step]))
+    return np.asarray(changes[:, int(np.abs(losses - level).argmin())])
