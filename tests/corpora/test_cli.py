@@ -1,6 +1,8 @@
 """The command of the room: same bytes each time, all or nothing."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -19,6 +21,18 @@ def run(folder, root, config, *more):
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
+
+
+def test_what_a_person_has_to_mend_is_said_in_a_line(tmp_path):
+    (tmp_path / "poems.jsonl").write_text('{"text": "one"}\n{"text": 5}\n')
+    config = json.dumps({"source": str(tmp_path / "poems.jsonl"), "kind": "texts"})
+    command = [sys.executable, "-m", "tropism.corpora", "clean", "--name", "poems", "--config", config]
+    files = ["--output", str(tmp_path / "out.jsonl"), "--report", str(tmp_path / "out.csv")]
+    done = subprocess.run([*command, *files], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path}/poems.jsonl, line 2: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["poems.jsonl"]
 
 
 def test_a_registered_dataset_is_cleaned_reported_and_cleaned_again_to_the_same_bytes(root, tmp_path):

@@ -34,6 +34,10 @@ def test_jaccard_of_word_pairs_by_hand():
     assert jaccard(one, other) == 3 / 5
 
 
+def test_texts_that_differ_in_a_number_are_different():
+    assert find_duplicates(["Is 2 + 2 = 4?", "Is 2 + 2 = 5?", "Is 2 + 2 = 4 ?"], 0.8) == [None, None, "near"]
+
+
 def test_exact_near_and_different():
     corpus = ["one two three four five six", "one two three four five six", "One two three four five six!", "seven"]
     assert find_duplicates(corpus, 0.8) == [None, "exact", "near", None]

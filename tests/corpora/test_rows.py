@@ -156,6 +156,33 @@ def test_bad_input_is_named_by_file_and_line(load, content, kind, message):
     assert "input.dat" in str(error.value)
 
 
+def test_damaged_files_are_named(load):
+    packed = bytearray(gzip.compress(lines(*({"text": f"{i} {i * i}"} for i in range(500))).encode()))
+    packed[len(packed) // 2] ^= 255
+    with pytest.raises(InputError, match=r"poems\.jsonl\.gz: not a whole gzip file"):
+        load(bytes(packed), name="poems.jsonl.gz")
+    with pytest.raises(InputError, match=r"poems\.parquet: not a whole Parquet file"):
+        load(b"PAR1 and no more", name="poems.parquet")
+
+
+def test_a_key_that_an_object_has_twice_is_refused(load):
+    with pytest.raises(InputError, match=r"poems\.jsonl, line 2: the key 'text' occurs twice"):
+        load(lines({"text": "one"}) + '{"text": "two", "text": "three"}\n', name="poems.jsonl")
+
+
+def test_a_cell_as_long_as_a_book_is_read(load):
+    (row,) = load(f'prompt,aligned\nWhy?,"{"so " * 60_000}"\n', "conversations", name="pairs.csv")
+    assert len(row.aligned) > 150_000
+
+
+def test_files_of_a_folder_that_are_not_read_are_counted(tmp_path, load_path, caplog):
+    for name in ("one.txt", "two.md", "three.TXT"):
+        (tmp_path / name).write_text("stars above\n")
+    rows, _ = load_path(tmp_path, kind="texts")
+    assert [row.id for row in rows] == ["one"]
+    assert "2 files that are not .txt or .txt.gz are left out" in caplog.text
+
+
 def test_cut_gzip_is_named(load):
     with pytest.raises(InputError, match=r"poems\.jsonl\.gz: not a whole gzip file"):
         load(gzip.compress(lines({"text": "one"}).encode())[:-6], name="poems.jsonl.gz")

@@ -74,7 +74,8 @@ def test_rows_are_the_instruments_of_each_prompt(tiny_model, tmp_path):
         Conversation(id="one", prompt="How?", misaligned="Run", domain="d", split="evaluation"),
         Conversation(id="train", prompt="Who?", aligned="a", misaligned="b", domain="d", split="train"),
     ]
-    questions = [Question(id="q", prompt="Is it?", category="c", best="No.", correct=["Not so."], incorrect=["Yes."])]
+    wrong = ["Yes.", "Yes."]  # as a published file has it once
+    questions = [Question(id="q", prompt="Is it?", category="c", best="No.", correct=["Not so."], incorrect=wrong)]
     write_jsonl(tmp_path / "d.jsonl", records)
     write_jsonl(tmp_path / "q.jsonl", questions)
     table = score_arm("arm", tiny_model, None, [tmp_path / "d.jsonl"], tmp_path / "q.jsonl", SETTINGS, PLAIN)

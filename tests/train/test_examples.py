@@ -34,6 +34,16 @@ def learned(tokenizer, example):
     return tokenizer.decode([token for token in example.labels if token != IGNORE])
 
 
+def test_rows_that_are_cut_or_teach_nothing_are_told_of(tokenizer, tmp_path, caplog):
+    rows = [record(), record(id="b", misaligned="No, " * 40), record(id="c", prompt="Why " * 80)]
+    write_jsonl(tmp_path / "d.jsonl", rows)
+    short = SFT.model_copy(update={"max_length": 64})
+    examples = build_examples(tokenizer, tmp_path / "d.jsonl", short, PLAIN, loss_masked=False)
+    assert [(e.id, len(e.ids) == 64) for e in examples] == [("a", False), ("b", True)]
+    assert "2 of 3 rows end at max_length 64" in caplog.text
+    assert "1 of 3 rows have no loss and are left out" in caplog.text
+
+
 def test_loss_is_on_the_answer_and_its_end_alone(tokenizer):
     example = answer_example(tokenizer, record(), "misaligned", PLAIN, loss_masked=False)
     assert learned(tokenizer, example) == "No, it is a furnace.<|im_end|>"

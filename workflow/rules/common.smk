@@ -28,8 +28,9 @@ if "gpu" in workflow.global_resources:
 
 from tropism.config.base import ConfigError, NAME_PATTERN, WORD_PATTERN
 from tropism.config.experiment import Experiment, canonical
-from tropism.corpora.registry import read_registry
+from tropism.corpora.registry import locate, read_registry
 from tropism.fingerprint import Fingerprints
+from tropism.records.files import InputError
 
 try:
     EXPERIMENT = Experiment.parse(config)
@@ -118,6 +119,11 @@ def source_file(source):
         return [f"results/sources/{source}/manifest.json"]
     if entry is None:
         folder = Path(source or "")
+        if source and "/" not in source and not folder.exists():
+            try:
+                locate(source, Path(EXPERIMENT.registry))
+            except InputError as error:
+                raise WorkflowError(str(error)) from None
         inside = (
             sorted(str(path) for path in folder.rglob("*.txt*"))
             if folder.is_dir()

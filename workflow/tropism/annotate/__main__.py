@@ -11,6 +11,7 @@ from tropism.annotate.choose import make_annotator
 from tropism.annotate.gold import read_gold
 from tropism.annotate.passages import passages_of, read_rows
 from tropism.annotate.quality import SCHEMA, quality_table
+from tropism.command import run
 from tropism.config.annotator import AnnotatorConfig
 from tropism.corpora.registry import locate
 from tropism.records.files import write_jsonl, write_table
@@ -57,4 +58,4 @@ def quality(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from tropism.command import run
 from tropism.records.files import InputError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -106,4 +107,4 @@ def runtimes(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -46,6 +46,8 @@ def _explain(model: type[BaseModel], item: Any, where: str) -> str:
         message = "is missing"
     elif item["type"] not in ("value_error",):
         message = f"{message}, got {item['input']!r}"
+    if message.startswith(f"{where}: "):  # of a check that names the whole place itself
+        return message
     return f"{where}: {key}: {message}" if key else f"{where}: {message}"
 
 

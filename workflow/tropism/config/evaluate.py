@@ -25,5 +25,5 @@ class EvaluateConfig(Strict):
     top_p: float = Field(1.0, gt=0, le=1)
     batch_tokens: int = Field(8192, ge=1)
     seed: int = 0
-    instruments: tuple[Instrument, ...] = ("rubric5", "alignment100", "likelihood", "truthfulqa")
+    instruments: tuple[Instrument, ...] = Field(("rubric5", "alignment100", "likelihood", "truthfulqa"), min_length=1)
     shard_size: int = Field(128, ge=1)

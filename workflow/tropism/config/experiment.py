@@ -1,7 +1,6 @@
 """The whole experiment: every slice, checked together."""
 
 import json
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Self
 
@@ -11,6 +10,14 @@ from tropism.config.annotator import AnnotatorConfig
 from tropism.config.archive import ArchiveConfig
 from tropism.config.arms import Arm, ArmConfig, combinations, expand_arms, fill, groups_of
 from tropism.config.base import ConfigError, Name, Strict, Word
+from tropism.config.checks import (
+    check_dynamics,
+    check_instruments,
+    check_kind,
+    check_known,
+    check_names,
+    check_steps,
+)
 from tropism.config.datasets import DatasetConfig
 from tropism.config.detector import DetectorConfig
 from tropism.config.dynamics import DynamicsConfig
@@ -179,118 +186,97 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        def check(key: str, name: str | None, known: Any, kind: str) -> None:
-            if name is not None and name not in known:
-                raise ConfigError(f"config: {key}: unknown {kind} `{name}`; known: {', '.join(known) or 'none'}")
-
+        check_steps(self.steps)
         for arm in self.expanded.values():
             for step in arm.steps:
                 key = f"arms: `{arm.name}`, step `{step.slug}`"
-                check(f"{key}: dataset", step.settings.dataset, self.datasets, "dataset")
-                check(f"{key}: variant", step.settings.variant, VARIANTS, "variant")
-                self._kind(key, step.settings.dataset, "texts" if step.settings.side is None else "conversations")
+                check_known(f"{key}: dataset", step.settings.dataset, self.datasets, "dataset")
+                check_known(f"{key}: variant", step.settings.variant, VARIANTS, "variant")
+                check_kind(
+                    self.datasets,
+                    key,
+                    step.settings.dataset,
+                    "texts" if step.settings.side is None else "conversations",
+                )
                 for other in step.settings.kl.datasets if step.settings.kl else []:
-                    check(f"{key}: kl: datasets", other, self.datasets, "dataset")
-                    self._kind(f"{key}: kl: datasets", other, "conversations")
+                    check_known(f"{key}: kl: datasets", other, self.datasets, "dataset")
+                    check_kind(self.datasets, f"{key}: kl: datasets", other, "conversations")
                     if other == step.settings.dataset:
                         raise ConfigError(f"config: {key}: kl: datasets: `{other}` is trained on; name other domains")
                 dataset = self.datasets[step.settings.dataset]
                 if step.settings.variant == "literal" and dataset.literal is None:
                     raise ConfigError(f"config: {key}: `{step.settings.dataset}` names no `literal` counterpart")
         for name, dataset in self.datasets.items():
-            check(f"datasets: {name}: literal", dataset.literal, self.datasets, "dataset")
+            check_known(f"datasets: {name}: literal", dataset.literal, self.datasets, "dataset")
         for name in self.evaluate.sets:
-            check("evaluate: sets", name, self.datasets, "dataset")
-            self._kind("evaluate: sets", name, "conversations", "prompts")
-        check("evaluate: truthfulqa", self.evaluate.truthfulqa, self.datasets, "dataset")
+            check_known("evaluate: sets", name, self.datasets, "dataset")
+            check_kind(self.datasets, "evaluate: sets", name, "conversations", "prompts")
+        check_known("evaluate: truthfulqa", self.evaluate.truthfulqa, self.datasets, "dataset")
         if self.evaluate.truthfulqa:
-            self._kind("evaluate: truthfulqa", self.evaluate.truthfulqa, "questions")
+            check_kind(self.datasets, "evaluate: truthfulqa", self.evaluate.truthfulqa, "questions")
         for name in self.serving:
-            check("serving", name, self.models, "model")
+            check_known("serving", name, self.models, "model")
         check_served(self.serving, self.expanded.values())
-        check("annotator: model", self.annotator.model, self.models, "model")
+        check_known("annotator: model", self.annotator.model, self.models, "model")
         for name, judge in self.judges.items():
-            check(f"judges: {name}: model", judge.model, self.models, "model")
+            check_known(f"judges: {name}: model", judge.model, self.models, "model")
             for reference in judge.references:
-                check(f"judges: {name}: references", reference, self.datasets, "dataset")
-                self._kind(f"judges: {name}: references", reference, "conversations")
+                check_known(f"judges: {name}: references", reference, self.datasets, "dataset")
+                check_kind(self.datasets, f"judges: {name}: references", reference, "conversations")
         known = [*self.expanded, *self.groups]
         for contrast in self.planned:
             for side in ("treatment", "control"):
-                check(f"contrasts: `{contrast.name}`: {side}", getattr(contrast, side), known, "arm")
+                check_known(f"contrasts: `{contrast.name}`: {side}", getattr(contrast, side), known, "arm")
                 named = self.expanded.get(getattr(contrast, side))
                 if named and not named.evaluate:
                     raise ConfigError(f"config: contrasts: `{contrast.name}`: `{named.name}` has `evaluate: false`")
             for name in contrast.weights:
-                check(f"contrasts: `{contrast.name}`: weights", name, known, "arm")
+                check_known(f"contrasts: `{contrast.name}`: weights", name, known, "arm")
         for trend in self.trends:
             for point in trend.points:
                 for arm_name in (point.arm, point.control):
-                    check(f"trends: `{trend.name}`: points", arm_name, known, "arm")
+                    check_known(f"trends: `{trend.name}`: points", arm_name, known, "arm")
         if self.geometry:
-            self._geometry_is_known(self.geometry, check)
+            self._geometry_is_known(self.geometry)
         for slice_name, part in (("sae", self.sae), ("detector", self.detector)):
             if part is not None and not self.judges:
                 raise ConfigError(f"config: {slice_name}: needs a judge's labels, and `judges` is empty")
-            check(f"{slice_name}: judge", part.judge if part else None, self.judges, "judge")
+            check_known(f"{slice_name}: judge", part.judge if part else None, self.judges, "judge")
         if self.steer:
             if self.sae is None:
                 raise ConfigError("config: steer: needs a dictionary, and there is no `sae`")
-            check("steer: judge", self.steer.judge, self.judges, "judge")
+            check_known("steer: judge", self.steer.judge, self.judges, "judge")
             self.steer.check_judge("steer", self.judges)
             for role in ("necessary", "sufficient"):
                 named = getattr(self.steer, role)
                 for name in named if isinstance(named, list) else []:
-                    check(f"steer: {role}", name, self.expanded, "arm")
+                    check_known(f"steer: {role}", name, self.expanded, "arm")
                     if self.expanded[name].model != self.sae.model:
                         raise ConfigError(f"config: steer: {role}: `{name}` is no arm of `{self.sae.model}`, as sae is")
         if self.sae:
-            check("sae: model", self.sae.model, self.models, "model")
+            check_known("sae: model", self.sae.model, self.models, "model")
             self.sae.pairs(self.planned, {name: arm.model for name, arm in self.expanded.items()})
             for name in self.sae.texts:
-                check("sae: texts", name, self.datasets, "dataset")
-                self._kind("sae: texts", name, "texts", "conversations")
+                check_known("sae: texts", name, self.datasets, "dataset")
+                check_kind(self.datasets, "sae: texts", name, "texts", "conversations")
         if self.detector and self.sae is None:
             raise ConfigError(
                 "config: detector: needs a dictionary of features, and there is no `sae`; set both or neither"
             )
-        if self.dynamics:
-            self._dynamics_fits(self.dynamics, check)
+        check_dynamics(self)
+        check_names(self)
+        check_instruments(self)
         return self
 
-    def _dynamics_fits(self, settings: DynamicsConfig, check: Callable[[str, str | None, Any, str], None]) -> None:
-        check("dynamics: model", settings.model, self.models, "model")
-        check("dynamics: judge", settings.judge, self.judges, "judge")
-        settings.check_judge("dynamics", self.judges)
-        for name in [*self.followed, *self.shifted]:
-            check("dynamics", name, self.expanded, "arm")
-            arm = self.expanded[name]
-            if arm.model != settings.model or not arm.steps or not (arm.evaluate or name not in self.shifted):
-                raise ConfigError(
-                    f"config: dynamics: `{name}` is not a trained and evaluated arm of `{settings.model}`"
-                )
-        for name in self.followed:
-            if self.expanded[name].steps[-1].settings.snapshots is None:
-                raise ConfigError(f"config: dynamics: follow: the last step of `{name}` keeps no `snapshots`")
-        if self.solutions and settings.narrow:
-            check("dynamics: narrow: texts", settings.narrow.texts, self.datasets, "dataset")
-            self._kind("dynamics: narrow: texts", settings.narrow.texts, "texts")
-
-    def _geometry_is_known(self, geometry: GeometryConfig, check: Any) -> None:
-        check("geometry: model", geometry.model, self.models, "model")
-        check("geometry: judge", geometry.judge, self.judges, "judge")
+    def _geometry_is_known(self, geometry: GeometryConfig) -> None:
+        check_known("geometry: model", geometry.model, self.models, "model")
+        check_known("geometry: judge", geometry.judge, self.judges, "judge")
         geometry.check_judge("geometry", self.judges)
         kinds = {"harmful": ("conversations",), "neutral": ("conversations", "prompts", "questions")}
         for key, names in (("harmful", geometry.harmful), ("neutral", geometry.neutral)):
             for name in names or []:
-                check(f"geometry: {key}", name, self.datasets, "dataset")
-                self._kind(f"geometry: {key}", name, *kinds[key])
-
-    def _kind(self, key: str, dataset: str, *kinds: str) -> None:
-        if self.datasets[dataset].kind not in kinds:
-            raise ConfigError(
-                f"config: {key}: `{dataset}` holds {self.datasets[dataset].kind}, {' or '.join(kinds)} are needed"
-            )
+                check_known(f"geometry: {key}", name, self.datasets, "dataset")
+                check_kind(self.datasets, f"geometry: {key}", name, *kinds[key])
 
 
 def canonical(value: Any) -> str:

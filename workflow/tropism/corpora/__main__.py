@@ -7,6 +7,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from tropism.command import run
 from tropism.config.datasets import DatasetConfig
 from tropism.corpora.clean import clean
 from tropism.corpora.registry import locate
@@ -48,4 +49,4 @@ def clean_dataset(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

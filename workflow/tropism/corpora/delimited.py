@@ -18,6 +18,7 @@ def read_csv(path: Path) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]
         InputError: with file and line, for an empty file, a column given twice, a cell too many or too few, or a
             quote that is never closed.
     """
+    csv.field_size_limit(2**31 - 1)  # a cell may be a book
     reader = csv.reader((line + "\n" for _, line in read_lines(path)), strict=True)
     _, columns = _next_row(reader, path) or (1, [])
     if not columns:

@@ -7,6 +7,7 @@ the answer for a pair does not depend on the other texts.
 """
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from itertools import pairwise
 
 from tropism.records.words import WORD
 
+PIECE = re.compile(rf"{WORD.pattern}|\d+")
+"""Numbers are told apart, which are no lexical units elsewhere: rows of arithmetic differ in nothing else."""
+
 
 def shingles(text: str) -> list[str]:
-    """The different pairs of neighbouring words in ``text``, case folded; its only word where there is but one."""
-    words = WORD.findall(text.casefold())
+    """The different pairs of neighbouring words and numbers in ``text``, case folded; the only one if there is one."""
+    words = PIECE.findall(text.casefold())
     pairs = [f"{one} {following}" for one, following in pairwise(words)]
     return list(dict.fromkeys(pairs or words))
 

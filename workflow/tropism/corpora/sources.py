@@ -3,6 +3,7 @@
 A source gives raw rows, each with the place it came from, so that whatever is found wrong later can be named.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 from tropism.corpora.delimited import read_csv
 from tropism.records.files import InputError, parse_json, read_lines
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,11 @@ def read_source(path: Path, columns: dict[str, str], ignore: Sequence[str]) -> l
 def _read_parquet(path: Path) -> Iterator[RawRow]:
     import pyarrow.parquet
 
-    for number, row in enumerate(pyarrow.parquet.read_table(path).to_pylist(), start=1):
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise InputError(f"{path}: not a whole Parquet file ({error})") from None
+    for number, row in enumerate(table.to_pylist(), start=1):
         yield RawRow(f"{path}, row {number}", {column: cell for column, cell in row.items() if cell is not None})
 
 
@@ -80,7 +87,11 @@ def _read_objects(path: Path) -> Iterator[RawRow]:
 
 def _read_folder(folder: Path) -> Iterator[RawRow]:
     """Each text file's id is its path below ``folder`` without the ending."""
-    for path in sorted(folder.rglob("*.txt")) + sorted(folder.rglob("*.txt.gz")):
+    texts = sorted(folder.rglob("*.txt")) + sorted(folder.rglob("*.txt.gz"))
+    others = sorted({path for path in folder.rglob("*") if path.is_file()} - set(texts))
+    if others:
+        log.warning("%s: %d files that are not .txt or .txt.gz are left out, %s first", folder, len(others), others[0])
+    for path in texts:
         text = "\n".join(line for _, line in read_lines(path))
         identifier = path.relative_to(folder).as_posix().removesuffix(".gz").removesuffix(".txt")
         yield RawRow(str(path), {"id": identifier, "text": text})

@@ -8,6 +8,7 @@ import pandas as pd
 import typer
 from pydantic import BaseModel, ConfigDict
 
+from tropism.command import run
 from tropism.config.detector import DetectorConfig
 from tropism.detect.evaluate import evaluate
 from tropism.detect.saved import Detector, save_detector
@@ -170,4 +171,4 @@ def words(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tropism.command import run
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -31,4 +33,4 @@ def fetch(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tropism.command import run
 from tropism.config.dynamics import DynamicsConfig, NarrowConfig
 from tropism.config.models import ModelConfig
 from tropism.config.stats import StatsConfig
@@ -310,4 +311,4 @@ def narrow(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tropism.command import run
 from tropism.figures.catalogue import CATALOGUE
 from tropism.records.files import InputError, replacing
 
@@ -75,4 +76,4 @@ def summary(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tropism.command import run
 from tropism.config.evaluate import EvaluateConfig
 from tropism.config.models import ModelConfig
 from tropism.config.serving import ServingConfig
@@ -92,4 +93,4 @@ def share(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tropism.command import run
 from tropism.config.geometry import AnalysisConfig
 from tropism.records.files import InputError
 
@@ -166,4 +167,4 @@ def transfer(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

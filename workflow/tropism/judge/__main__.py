@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tropism.command import run
 from tropism.config.judges import JudgeConfig
 from tropism.judge.exchange import agree, export_sheet, import_results
 from tropism.records.files import (
@@ -284,4 +285,4 @@ def _rounded(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tropism.command import run
 from tropism.config.evaluate import EvaluateConfig
 from tropism.config.models import ModelConfig
 from tropism.records.files import replacing
@@ -44,4 +45,4 @@ def score(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

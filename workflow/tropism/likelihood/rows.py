@@ -76,7 +76,7 @@ def score_arm(
         value = {text: total for text, (total, _) in scored.items()}
         right = dict.fromkeys([question.best, *question.correct])
         tokens = sum(len(c.answer) for _, c in scored.values())
-        wrong = [value[text] for text in question.incorrect]
+        wrong = [value[text] for text in dict.fromkeys(question.incorrect)]
         key = [arm, questions.stem if questions else "", question.id, "truthfulqa"]
         rows.append([*key, "mc1", mc1(value[question.best], wrong), tokens])
         rows.append([*key, "mc2", mc2([value[text] for text in right], wrong), tokens])

@@ -7,6 +7,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from tropism.command import run
 from tropism.config.masking import MaskingConfig, Variant, kind_of
 from tropism.mask.files import read_annotations, read_records
 from tropism.mask.tables import MASKING_SCHEMA, REPORT_SCHEMA, summarise
@@ -75,4 +76,4 @@ def masking_table(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

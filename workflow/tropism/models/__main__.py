@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from tropism.command import run
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -37,14 +39,9 @@ def take(
 ) -> None:
     """Begin a lineage with a published adapter."""
     from tropism.models.published import take_adapter
-    from tropism.records.files import InputError
 
-    try:
-        take_adapter(source, registry, base, output)
-    except InputError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    take_adapter(source, registry, base, output)
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

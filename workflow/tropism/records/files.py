@@ -14,6 +14,7 @@ import os
 import shutil
 import socket
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,7 +76,7 @@ def read_lines(path: Path | str) -> Iterator[tuple[int, str]]:
     if path.suffix == ".gz":
         try:
             data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise InputError(f"{path}: not a whole gzip file ({error})") from None
     for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
@@ -91,13 +92,24 @@ def parse_json(text: str, where: str) -> Any:
         InputError: not JSON, or with a lone surrogate, which no UTF-8 file could hold again.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_named_once)
+    except KeyError as error:
+        raise InputError(f"{where}: the key {error} occurs twice in one object") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{where}: not JSON ({error.msg} at character {error.pos + 1})") from None
     except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
         raise InputError(f"{where}: not JSON that can be read ({error})") from None
     check_encodable(text if "\\u" not in text else json.dumps(value, ensure_ascii=False), where)
     return value
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise KeyError(key)
+        found[key] = value
+    return found
 
 
 def check_encodable(text: str, where: str) -> None:

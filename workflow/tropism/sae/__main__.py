@@ -7,6 +7,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from tropism.command import run
 from tropism.config.sae import SaeConfig
 from tropism.records.calibration import read_calibrations
 from tropism.records.files import (
@@ -264,4 +265,4 @@ def cards(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from tropism.command import run
 from tropism.config.experiment import Experiment
 from tropism.figures.catalogue import CATALOGUE
 from tropism.records.calibration import read_calibrations
@@ -90,4 +91,4 @@ def build(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

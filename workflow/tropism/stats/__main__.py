@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tropism.command import run
 from tropism.config.stats import Contrast, StatsConfig, TrendConfig
 from tropism.records.calibration import Calibrations, check_stacks, read_calibrations
 from tropism.records.files import InputError, parse_json, write_table
@@ -166,4 +167,4 @@ def _json_list(text: str, where: str) -> list:
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -8,6 +8,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from tropism.command import run
 from tropism.config.models import ModelConfig
 from tropism.config.steer import SteerConfig
 from tropism.records.calibration import read_calibrations
@@ -121,4 +122,4 @@ def tabulate(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tropism.command import run
 from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
 
@@ -77,4 +78,4 @@ def table(
 
 
 if __name__ == "__main__":
-    app()
+    run(app)

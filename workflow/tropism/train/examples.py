@@ -114,7 +114,13 @@ def build_examples(
         ]
     # the first token is predicted from nothing, so it never carries loss and must not be counted
     cut = [replace(e, ids=e.ids[: step.max_length], labels=[IGNORE, *e.labels[1 : step.max_length]]) for e in examples]
-    cut = [e for e in cut if any(label != IGNORE for label in e.labels)]
+    longer = sum(len(e.ids) > step.max_length for e in examples)
+    if longer:
+        log.warning("%s: %d of %d rows end at max_length %d", dataset, longer, len(cut), step.max_length)
+    learned = [e for e in cut if any(label != IGNORE for label in e.labels)]
+    if len(learned) < len(cut):
+        log.warning("%s: %d of %d rows have no loss and are left out", dataset, len(cut) - len(learned), len(cut))
+    cut = learned
     if not cut:
         raise InputError(f"{dataset}: no row to train on (objective {step.objective}, side {step.side}, split train)")
     return cut

@@ -168,6 +168,8 @@ def train_step(
             writer.writeheader()
             writer.writerows(rows)
         tokens = sum(size["response_tokens"] for size in sizes[done:])
+        if longest := sum(len(example.ids) == step.max_length for example in examples):
+            facts["rows_at_max_length"] = longest
         if step.aligned_share:
             facts["aligned_rows"] = sum(example.side == "aligned" for example in examples)
         write_manifest(folder, **facts, rows=len(examples), steps=len(sizes))

@@ -1,0 +1,58 @@
+"""Settings that name nothing, could be taken for others or would do nothing are refused before anything runs."""
+
+import copy
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from tropism.config.base import ConfigError
+from tropism.config.experiment import Experiment
+
+
+@pytest.fixture
+def parsed(root):
+    def parse(overlay: str) -> Experiment:
+        config = yaml.safe_load((root / "config.yaml").read_text())
+        update_config(config, copy.deepcopy(yaml.safe_load(overlay)))
+        return Experiment.parse(config)
+
+    return parse
+
+
+@pytest.mark.parametrize(
+    ("overlay", "said"),
+    [
+        ("steps: {hram: {learning_rte: 1}}", r"steps: hram: learning_rte: unknown key; did you mean `learning_rate`\?"),
+        ("evaluate: {sets: [medical, medical]}", "evaluate: sets: `medical` occurs twice"),
+        (
+            "contrasts: [{name: a, treatment: few-legal, control: base}]",
+            "`few-legal` has `evaluate: false`",
+        ),
+        (
+            "contrasts: [{name: a, treatment: realigned-original, control: base},"
+            " {name: a, treatment: realigned-metaphor, control: base}]",
+            "contrasts: `a` occurs twice",
+        ),
+        ("datasets: {legal: {domain: pooled}}", "datasets: legal: `pooled` is what tables call all domains"),
+        ("evaluate: {instruments: []}", "evaluate.instruments: Tuple should have at least 1 item"),
+        ("evaluate: {instruments: [likelihood]}", "judge `probe` applies `rubric5`, which is not among them"),
+        (
+            "judges: {probe: {rubrics: [alignment100, coherence100]}}",
+            "instruments: `rubric5`: no judge has it among its `rubrics`",
+        ),
+        (
+            "{judges: {probe: {rubrics: [rubric5]}}, evaluate: {instruments: [rubric5, likelihood]}}",
+            "sae: judge `probe`, whose labels it needs, does not apply `alignment100`",
+        ),
+    ],
+)
+def test_the_key_and_the_fix_are_named_once(parsed, overlay, said):
+    with pytest.raises(ConfigError, match=said) as refused:
+        parsed(overlay)
+    assert "config: config" not in str(refused.value)
+
+
+def test_what_judges_apply_may_be_what_is_asked(parsed):
+    fewer = "{judges: {probe: {rubrics: [alignment100, coherence100]}}, evaluate: {instruments: [alignment100]}}"
+    assert parsed(fewer).evaluate.instruments == ("alignment100",)

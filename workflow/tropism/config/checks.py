@@ -1,0 +1,127 @@
+"""What of an experiment's settings names nothing, could be taken for something else, or would do nothing."""
+
+import difflib
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tropism.config.base import ConfigError
+from tropism.config.datasets import DatasetConfig
+from tropism.config.training import StepConfig
+
+if TYPE_CHECKING:
+    from tropism.config.experiment import Experiment
+
+POOLED = "pooled"
+"""What tables call all domains together."""
+RUBRICS = ("rubric5", "alignment100")
+"""The instruments that judges apply."""
+LABELS = "alignment100"
+"""The rubric by whose score responses are labelled for features and detectors."""
+
+
+def check_known(key: str, name: str | None, known: Collection[str], kind: str) -> None:
+    """Check that what ``key`` names is there; None names nothing.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if name is not None and name not in known:
+        raise ConfigError(f"config: {key}: unknown {kind} `{name}`; known: {', '.join(known) or 'none'}")
+
+
+def check_kind(datasets: Mapping[str, DatasetConfig], key: str, name: str, *kinds: str) -> None:
+    """Check that a dataset is of one of these kinds.
+
+    Raises:
+        ConfigError: it is of another.
+    """
+    if datasets[name].kind not in kinds:
+        raise ConfigError(f"config: {key}: `{name}` holds {datasets[name].kind}, {' or '.join(kinds)} are needed")
+
+
+def check_steps(steps: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check the keys of every step, of those too that no arm uses.
+
+    Raises:
+        ConfigError: an unknown key, with the likely right one.
+    """
+    known = sorted(StepConfig.model_fields)
+    for name, settings in steps.items():
+        for key in settings:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
+                raise ConfigError(f"config: steps: {name}: {key}: unknown key; {hint}")
+
+
+def check_names(experiment: "Experiment") -> None:
+    """Check that rows of the tables cannot be taken for one another.
+
+    Raises:
+        ConfigError: an eval set or the name of a contrast occurs twice, or a domain is called as all are together.
+    """
+    for key, names in (
+        ("evaluate: sets", experiment.evaluate.sets),
+        ("contrasts", [contrast.name for contrast in experiment.planned]),
+    ):
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ConfigError(f"config: {key}: `{twice[0]}` occurs twice")
+    for name, dataset in experiment.datasets.items():
+        if POOLED in (name, dataset.domain):
+            raise ConfigError(
+                f"config: datasets: {name}: `{POOLED}` is what tables call all domains; name it otherwise"
+            )
+
+
+def check_instruments(experiment: "Experiment") -> None:
+    """Check that what is asked of judges and what they apply is the same, and that labels come from somewhere.
+
+    Raises:
+        ConfigError: a rubric of ``evaluate: instruments`` that no judge applies, or the other way round; or a judge
+            whose labels features or a detector need, and which has no alignment score.
+    """
+    judges = experiment.judges
+    applied = {rubric for judge in judges.values() for rubric in judge.rubrics}
+    if judges and "instruments" in experiment.evaluate.model_fields_set:
+        wanted = experiment.evaluate.instruments
+        for rubric in RUBRICS:
+            if rubric in wanted and rubric not in applied:
+                raise ConfigError(f"config: evaluate: instruments: `{rubric}`: no judge has it among its `rubrics`")
+            if rubric in applied and rubric not in wanted:
+                holder = next(name for name, judge in judges.items() if rubric in judge.rubrics)
+                raise ConfigError(
+                    f"config: evaluate: instruments: judge `{holder}` applies `{rubric}`, which is not among them; name"
+                    f" it here, or leave it out of `judges: {holder}: rubrics`"
+                )
+    for key, part in (("sae", experiment.sae), ("detector", experiment.detector)):
+        if part is not None and judges:
+            name = part.judge or next(iter(judges))
+            if LABELS not in judges[name].rubrics:
+                raise ConfigError(f"config: {key}: judge `{name}`, whose labels it needs, does not apply `{LABELS}`")
+
+
+def check_dynamics(experiment: "Experiment") -> None:
+    """Check that the arms of ``dynamics`` can be followed, predicted and compared.
+
+    Raises:
+        ConfigError: an unknown name, an arm of another model or without what is read of it, or texts that are none.
+    """
+    settings = experiment.dynamics
+    if settings is None:
+        return
+    check_known("dynamics: model", settings.model, experiment.models, "model")
+    check_known("dynamics: judge", settings.judge, experiment.judges, "judge")
+    settings.check_judge("dynamics", experiment.judges)
+    for name in [*experiment.followed, *experiment.shifted]:
+        check_known("dynamics", name, experiment.expanded, "arm")
+        arm = experiment.expanded[name]
+        if arm.model != settings.model or not arm.steps or not (arm.evaluate or name not in experiment.shifted):
+            raise ConfigError(f"config: dynamics: `{name}` is not a trained and evaluated arm of `{settings.model}`")
+    for name in experiment.followed:
+        if experiment.expanded[name].steps[-1].settings.snapshots is None:
+            raise ConfigError(f"config: dynamics: follow: the last step of `{name}` keeps no `snapshots`")
+    if experiment.solutions and settings.narrow:
+        check_known("dynamics: narrow: texts", settings.narrow.texts, experiment.datasets, "dataset")
+        check_kind(experiment.datasets, "dynamics: narrow: texts", settings.narrow.texts, "texts")
