@@ -20,6 +20,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 CODE_EDITS = {
     "figures/findings/effects.py": {"draw_figure"},  # found by name, imported by none
     "models/convert.py": {"convert_model"},  # whose weights are `ancient` to all that follows, beside their manifest
+    "corpora/clean.py": {"clean_dataset"},
+    "geometry/__main__.py": {
+        *("read_geometry_states", "make_vectors", "analyse_geometry", "steer_arm", "tabulate_transfer"),
+    },
     "annotate/quality.py": {"annotate_texts", "score_annotator"},
     "mask/variants.py": {"mask_texts", "tabulate_masking"},
     "train/examples.py": {"train_step", "tabulate_training"},
