@@ -7,10 +7,10 @@ Every sentence is read twice: as its tokens joined by single spaces, the way gol
 paragraph with the spaces of ordinary text. A tenth of the training documents is held out to choose the threshold; the
 dev set is scored by the finished probe, through the code that will annotate.
 
-Heads are first trained alone, on principal components of the frozen base's features, which is fast; the components are
-linear, so they are multiplied into the first layer. Then LoRA factors of the blocks between the two layers that are
-read are trained: with a head of three epochs, which has not learned its sentences by heart and so has more to say to
-them, then with the one of ten.
+The head is first trained alone, on principal components of the frozen base's features, which is fast; the components
+are linear, so they are multiplied into the first layer. Three epochs: after ten it has learned its sentences by heart,
+and has little to say to the blocks. Then it is trained together with LoRA factors of the blocks between the two layers
+that are read.
 """
 
 import logging
@@ -52,9 +52,8 @@ class Alone:
     keep: float
 
 
-GUIDE, LAST = Alone(3, 0.35, 0.98), Alone(10, 0.3, 0.995)
-GUIDED = Stage(240, blocks=6e-4, head=5e-4, warm_up=20, fade=0.0, keep=0.985)
-JOINT = Stage(180, blocks=5e-4, head=3e-4, warm_up=10, fade=1.0, keep=0.95)
+ALONE = Alone(3, 0.35, 0.98)
+TOGETHER_WITH_BLOCKS = Stage(720, blocks=6e-4, head=5e-4, warm_up=20, fade=0.75, keep=0.985)
 
 
 def measure(probe: Probe, sentences: list[GoldSentence], name: str) -> dict[str, float]:
@@ -79,8 +78,8 @@ def main(
     layers: Annotated[str, typer.Option(help="The two blocks whose states are read; those between are tuned.")] = "4,8",
     hidden: int = 128,
     count: Annotated[int, typer.Option(help="Principal components to train the head on.")] = 384,
-    epochs: Annotated[int, typer.Option(help="At most so many epochs of a head alone; fewer for a trial.")] = 10,
-    steps: Annotated[int, typer.Option(help="At most so many steps of blocks with a head; fewer for a trial.")] = 240,
+    epochs: Annotated[int, typer.Option(help="At most so many epochs of the head alone; fewer for a trial.")] = 3,
+    steps: Annotated[int, typer.Option(help="At most so many steps of blocks and head; fewer for a trial.")] = 720,
     seed: int = 0,
 ) -> None:
     """Train, choose the threshold on held-out training documents, report on dev."""
@@ -103,22 +102,18 @@ def main(
         text.features = ((text.features.float() - mean) * scale).clamp(-CLIP, CLIP) @ directions
     # components are of clipped features already, and are not on the features' scale
     heads.CLIP = float("inf")
-    guide, head = (
-        Head(len(mean), hidden, len(tags), dropout=TUNED_DROPOUT, input_dropout=INPUT_DROPOUT) for _ in range(2)
-    )
-    for whole, alone in ((guide, GUIDE), (head, LAST)):
-        torch.manual_seed(seed)
-        small = Head(count, hidden, len(tags), dropout=alone.dropout, input_dropout=INPUT_DROPOUT)
-        fitting.fit(apart + together, held, small, tags, min(epochs, alone.epochs), alone.keep, seed)
-        whole.load_state_dict(fitting.folded(small, mean, scale, directions, len(tags)).state_dict())
+    head = Head(len(mean), hidden, len(tags), dropout=TUNED_DROPOUT, input_dropout=INPUT_DROPOUT)
+    torch.manual_seed(seed)
+    small = Head(count, hidden, len(tags), dropout=ALONE.dropout, input_dropout=INPUT_DROPOUT)
+    fitting.fit(apart + together, held, small, tags, min(epochs, ALONE.epochs), ALONE.keep, seed)
+    head.load_state_dict(fitting.folded(small, mean, scale, directions, len(tags)).state_dict())
     heads.CLIP = CLIP
 
     for text, features in zip(apart + together + held, read, strict=True):
         text.features = features
     upper = Upper(Reader(model, [below, top], unmasked=top - below))
-    for whole, stage in ((guide, GUIDED), (head, JOINT)):
-        stage = replace(stage, steps=min(steps, stage.steps))
-        tune(apart, together, held, whole, upper, tags, stage, TOGETHER, seed)
+    stage = replace(TOGETHER_WITH_BLOCKS, steps=min(steps, TOGETHER_WITH_BLOCKS.steps))
+    tune(apart, together, held, head, upper, tags, stage, TOGETHER, seed)
     threshold, f1 = fitting.best_threshold(*fitting.token_scores(head, held, upper))
 
     output.mkdir(parents=True, exist_ok=True)
@@ -134,7 +129,7 @@ def main(
             "corpus": "VUA-18 train (MIPVU)",
             "sentences": len(train),
             **{"held_out_documents": len(held_out), "components": count, "seed": seed},
-            **{"epochs": min(epochs, LAST.epochs), "steps": min(steps, GUIDED.steps) + min(steps, JOINT.steps)},
+            **{"epochs": min(epochs, ALONE.epochs), "steps": stage.steps},
         },
         "scores": {"held_out": {"f1": round(f1, 4)}},
     }

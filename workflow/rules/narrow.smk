@@ -1,7 +1,7 @@
 # narrow against general solutions of one training set
 COMPARED = EXPERIMENT.solutions  # narrow arm -> general arm
 DRIFTED = EXPERIMENT.drifted  # narrow arm -> what goes on from it
-for name in EXPERIMENT.unpaired:
+for name in EXPERIMENT.unpaired if workflow.is_main_process else ():
     logger.warning(
         f"config: no arm is the general one of `{name}`, with the same chain but for `objective` and `kl` of the last"
         " step: `narrow_general` has no row of it"
