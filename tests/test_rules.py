@@ -139,6 +139,18 @@ def test_unmasked_rows_are_trained_on_without_annotation_and_rows_of_unjudged_ar
     assert sorted(annotated) == ["medical", "poems", "prose"]
 
 
+def test_a_chat_model_that_annotates_knows_its_base_and_each_of_its_jobs_has_a_file_of_answers_of_its_own(root):
+    overlay = root / "workflow/experiments/paper.yaml"
+    out = planned(root, overlay, "results/paper/spans/medical.jsonl", "results/paper/spans/legal.jsonl")
+    found = re.findall(r"tropism.annotate texts .*", out)
+    assert len(found) == 2
+    for name in ("medical", "legal"):
+        [command] = [line for line in found if f"--output results/paper/spans/{name}.jsonl" in line]
+        assert f"--answers results/paper/answers/annotate.texts/{name}.sqlite --model results/models/qwen3" in command
+        assert re.search(r"--model-config '\{\"dtype\":\"bfloat16\",\"reasoning\":\{", command)
+    assert "sqlite" not in "".join(re.findall(r"^ +output: .*", out, re.MULTILINE))
+
+
 def test_the_geometry_overlay_plans_its_organisms(root):
     out = planned(root, root / "workflow/experiments/geometry.yaml", "results/geometry/tables/geometry_tests.csv")
     assert len(re.findall(r"python -m tropism.models take --source mo_", out)) == 3

@@ -13,11 +13,18 @@ def annotator_files(wildcards):
 
 
 def annotator_flag(wildcards):
-    return (
-        f"--model results/models/{EXPERIMENT.annotator.model}"
-        if EXPERIMENT.annotator.model
-        else ""
-    )
+    """The annotator's base, its settings where it answers in process, and what a chat model answered already.
+
+    A file of answers belongs to one job, and no judge's name has a dot.
+    """
+    annotator = EXPERIMENT.annotator
+    model = f"--model results/models/{annotator.model}" if annotator.model else ""
+    if annotator.kind != "llm":
+        return model
+    if not annotator.llm.base_url:
+        model += f" --model-config {shlex.quote(cfg(f'models.{annotator.model}'))}"
+    own = f"texts/{wildcards.dataset}" if "dataset" in wildcards.keys() else "gold"
+    return f"--answers results/{EXPERIMENT.experiment}/answers/annotate.{own}.sqlite {model}"
 
 
 def literal_counterpart(wildcards):

@@ -1,15 +1,10 @@
-"""A chat model to ask, behind an OpenAI-compatible endpoint or in process."""
+"""A chat model to ask, and one behind an OpenAI-compatible endpoint; what it answered is kept."""
 
 import asyncio
-from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
-import torch
-from transformers import set_seed
-
 from tropism.config.annotator import ChatConfig
-from tropism.endpoint import EndpointError, Server, chat
-from tropism.models.base import load_base, load_tokenizer
+from tropism.endpoint import Answers, EndpointError, Server, chat, chat_bodies, known_replies
 from tropism.records.files import InputError
 
 DEADLINE_S = 600.0
@@ -35,12 +30,20 @@ class Chat(Protocol):
 class Endpoint:
     """A model served at ``base_url``; the key is ``OPENAI_API_KEY``, which a local server does not ask for."""
 
-    def __init__(self, config: ChatConfig) -> None:
-        """Name the endpoint; nothing is sent yet."""
+    def __init__(self, config: ChatConfig, answers: Answers | None = None, form: dict[str, Any] | None = None) -> None:
+        """Name the endpoint; nothing is sent yet.
+
+        ``answers`` keeps what it says; ``form`` is the JSON schema of an answer, left out where the server refuses it.
+
+        Raises:
+            InputError: the settings name no endpoint or no model.
+        """
         if not config.base_url or not config.model:
             raise InputError("annotator: an endpoint needs `llm.base_url` and `llm.model`")
         self.model = config.model
         self.config = config
+        self.answers = answers
+        self.form = form if config.structured else None
 
     def answer(self, messages: list[Message]) -> str:
         """The endpoint's answer; what may pass is tried again.
@@ -48,11 +51,14 @@ class Endpoint:
         Raises:
             InputError: the endpoint cannot be reached or refuses. The message holds no key.
         """
-        turns = [{"role": turn["role"], "content": turn["content"]} for turn in messages]
+        turns = [plain_turns(messages)]
         settings: dict[str, Any] = {"temperature": self.config.temperature, "max_tokens": self.config.max_tokens}
+        settings["formats"] = [self.form] if self.form else None
         try:
             server = Server.from_environment(self.config.base_url, self.model, timeout_s=DEADLINE_S, retries=2)
-            [reply] = asyncio.run(chat(server, [turns], **settings, progress=False))
+            [reply] = known_replies(server, chat_bodies(server, turns, **settings), self.answers)
+            if reply.finish == "failed":  # not known
+                [reply] = asyncio.run(chat(server, turns, **settings, answers=self.answers, progress=False))
         except EndpointError as error:
             raise InputError(
                 f"{self.config.base_url}: no answer from `{self.model}` ({error}); is it served there, and is"
@@ -61,28 +67,6 @@ class Endpoint:
         return reply.text
 
 
-class InProcess:
-    """The base in ``folder``, through its own chat template."""
-
-    def __init__(self, folder: Path | str, config: ChatConfig) -> None:
-        """Load the base."""
-        self.model = Path(folder).name
-        self.config = config
-        self.tokenizer = load_tokenizer(folder)
-        self.base = load_base(folder)
-
-    @torch.inference_mode()
-    def answer(self, messages: list[Message]) -> str:
-        """The base's answer; above temperature 0 it is sampled, with the same seed for every text."""
-        set_seed(0)
-        turns = [{"role": turn["role"], "content": turn["content"]} for turn in messages]
-        text = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-        ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").to(self.base.device)
-        sampling = {"do_sample": True, "temperature": self.config.temperature} if self.config.temperature else {}
-        output = self.base.generate(  # type: ignore[operator]
-            **ids,
-            max_new_tokens=self.config.max_tokens,
-            pad_token_id=self.tokenizer.pad_token_id,
-            **(sampling or {"do_sample": False}),
-        )
-        return str(self.tokenizer.decode(output[0, ids["input_ids"].shape[1] :], skip_special_tokens=True))
+def plain_turns(messages: list[Message]) -> list[dict[str, str]]:
+    """``messages`` as the dictionaries that servers and templates take."""
+    return [{"role": turn["role"], "content": turn["content"]} for turn in messages]

@@ -1,28 +1,61 @@
 """From settings to the annotator that they describe."""
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 from tropism.annotate.passages import Annotator
 from tropism.config.annotator import AnnotatorConfig
+from tropism.config.models import ModelConfig
 from tropism.records.files import InputError
 
+IN_MEMORY = ":memory:"
 
-def make_annotator(config: AnnotatorConfig, model: Path | None) -> Annotator:
-    """The annotator that ``config`` asks for; ``model`` is the folder of its base.
+
+def kept(config: AnnotatorConfig, answers: Path | None) -> Any:
+    """The file of what a chat model answered, open, or one in memory where none is named; None for other annotators.
 
     Raises:
-        InputError: it needs a base and ``model`` is None, or its files are missing or do not fit.
+        tropism.endpoint.EndpointError: another job has the file open, or it is no such file.
+    """
+    if config.kind != "llm":
+        return contextlib.nullcontext()
+    from tropism.endpoint import Answers
+
+    return Answers(answers or IN_MEMORY)
+
+
+def make_annotator(
+    config: AnnotatorConfig, model: Path | None, base: ModelConfig | None = None, answers: Any = None
+) -> Annotator:
+    """The annotator that ``config`` asks for.
+
+    ``model`` is the folder of its base, ``base`` that one's settings, ``answers`` what :func:`kept` gives; a chat model
+    reads these two.
+
+    Raises:
+        InputError: it needs a base and ``model`` is None, or a chat model in process and ``base`` is None, or its files
+            are missing or do not fit.
     """
     if config.kind == "gold":
         from tropism.annotate.gold import Gold
 
         return Gold(config.gold or "")
     if config.kind == "llm":
-        from tropism.annotate.chat import Endpoint, InProcess
+        from tropism.annotate.chat import Chat, Endpoint
         from tropism.annotate.llm import Instructed
+        from tropism.annotate.mipvu import ANSWER_FORMAT
 
-        chat = Endpoint(config.llm) if config.llm.base_url else InProcess(_needed(config, model), config.llm)
-        return Instructed(chat, config.llm.retries)
+        chat: Chat
+        if config.llm.base_url:
+            chat = Endpoint(config.llm, answers, ANSWER_FORMAT)
+        elif base is None:
+            raise InputError("annotator: a chat model in process needs --model-config, its base's settings as JSON")
+        else:
+            from tropism.annotate.local import InProcess
+
+            chat = InProcess(_needed(config, model), config.llm, base, answers)
+        return Instructed(chat, config.llm.retries, config.llm.max_unparsed)
     from tropism.annotate.probe import Probe
 
     return Probe(config.probe, _needed(config, model), config.threshold)
