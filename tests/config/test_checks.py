@@ -24,6 +24,8 @@ def parsed(root):
     ("overlay", "said"),
     [
         ("steps: {hram: {learning_rte: 1}}", r"steps: hram: learning_rte: unknown key; did you mean `learning_rate`\?"),
+        ("steps: {hram: {lora: {rnk: 3}}}", r"steps: hram: lora: rnk: unknown key; did you mean `rank`\?"),
+        ("{judges: {probe: null}, sae: null, detector: null, steer: null}", "`rubric5`: no judge has it among"),
         ("evaluate: {sets: [medical, medical]}", "evaluate: sets: `medical` occurs twice"),
         (
             "contrasts: [{name: a, treatment: few-legal, control: base}]",

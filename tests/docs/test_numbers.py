@@ -69,7 +69,7 @@ CLAIMS = {
     r"report\s+([\d,]+) s of processor time": lambda root: f"{run_of(root)['cpu_seconds'].sum():,.0f}",
     r"No\s+job took more than ([\d.]+) GB": lambda root: f"{run_of(root)['max_mb'].max() / 1000:.1f}",
     r"side by side stay below (\d+) GB": gigabytes_of_two,
-    r"probe \(F1 (\.\d+) on unseen VUA": lambda root: f"{probe(root)['scores']['dev']['f1']:.2f}".lstrip("0"),
+    r"probe \(F1 (\.\d+) on unseen VUA": lambda root: f"{probe(root)['scores']['dev']['f1']:.3f}".lstrip("0"),
 }
 """What the README says, and where it comes from."""
 

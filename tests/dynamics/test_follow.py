@@ -136,6 +136,10 @@ def test_states_are_the_models_and_give_tables(tiny_model, dataset, tmp_path):
     arm = States("arm", base.prompts, moved)
     table = overlap_rows(base, [arm], {"arm": "d"}, SETTINGS)
     assert table["overlap"].between(0, 1).all()
+    alike = {key: value + np.float32(0.5) for key, value in base.tensors.items()}
+    assert overlap_rows(base, [States("arm", base.prompts, alike)], {"arm": "d"}, SETTINGS).empty, (
+        "rounding is no shift"
+    )
     assert overlap_rows(base, [arm], {"arm": "another"}, SETTINGS).empty, (
         "prompts that it was not trained on do not count"
     )

@@ -119,11 +119,6 @@ def source_file(source):
         return [f"results/sources/{source}/manifest.json"]
     if entry is None:
         folder = Path(source or "")
-        if source and "/" not in source and not folder.exists():
-            try:
-                locate(source, Path(EXPERIMENT.registry))
-            except InputError as error:
-                raise WorkflowError(str(error)) from None
         inside = (
             sorted(str(path) for path in folder.rglob("*.txt*"))
             if folder.is_dir()
@@ -131,6 +126,14 @@ def source_file(source):
         )
         return inside if source else []
     return [] if ":" in entry.location else [entry.location]
+
+
+for dataset in EXPERIMENT.datasets.values():
+    if registered(dataset.source) is None and "/" not in dataset.source:
+        try:
+            locate(dataset.source, Path(EXPERIMENT.registry))
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
 
 
 def dataset_file(name):

@@ -26,7 +26,8 @@ class ArmConfig(Strict):
     one training repeated with other seeds; tables have the group beside them, and contrasts may name it. Arms with a
     ``cluster`` have a steering vector in ``geometry``, where those of one cluster are held to be of one kind.
     ``adapter`` is a published LoRA of the base, by its name in the registry, on which the chain, if any, goes on. One
-    that is not to ``evaluate`` is trained where a stage needs it, and has no responses, judgments or likelihoods.
+    that is not to ``evaluate`` is trained where a stage needs it, and has no responses and no judgments; likelihoods
+    only where the drift of a narrow arm is measured by it.
     """
 
     name: str = Field(min_length=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tropism.config.base import ConfigError
 from tropism.config.datasets import DatasetConfig
-from tropism.config.training import StepConfig
+from tropism.config.training import KlConfig, LoraConfig, SnapshotConfig, StepConfig
 
 if TYPE_CHECKING:
     from tropism.config.experiment import Experiment
@@ -46,13 +46,21 @@ def check_steps(steps: Mapping[str, Mapping[str, Any]]) -> None:
     Raises:
         ConfigError: an unknown key, with the likely right one.
     """
-    known = sorted(StepConfig.model_fields)
+    parts = {"lora": LoraConfig, "kl": KlConfig, "snapshots": SnapshotConfig}
     for name, settings in steps.items():
-        for key in settings:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
-                raise ConfigError(f"config: steps: {name}: {key}: unknown key; {hint}")
+        _check_keys(f"steps: {name}", settings, StepConfig)
+        for key, part in parts.items():
+            if isinstance(settings.get(key), dict):
+                _check_keys(f"steps: {name}: {key}", settings[key], part)
+
+
+def _check_keys(place: str, settings: Mapping[str, Any], model: Any) -> None:
+    known = sorted(model.model_fields)
+    for key in settings:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"config: {place}: {key}: unknown key; {hint}")
 
 
 def check_names(experiment: "Experiment") -> None:
@@ -84,7 +92,7 @@ def check_instruments(experiment: "Experiment") -> None:
     """
     judges = experiment.judges
     applied = {rubric for judge in judges.values() for rubric in judge.rubrics}
-    if judges and "instruments" in experiment.evaluate.model_fields_set:
+    if "instruments" in experiment.evaluate.model_fields_set:
         wanted = experiment.evaluate.instruments
         for rubric in RUBRICS:
             if rubric in wanted and rubric not in applied:
@@ -93,9 +101,11 @@ def check_instruments(experiment: "Experiment") -> None:
                 holder = next(name for name, judge in judges.items() if rubric in judge.rubrics)
                 raise ConfigError(
                     f"config: evaluate: instruments: judge `{holder}` applies `{rubric}`, which is not among them; name"
-                    f" it here, or leave it out of `judges: {holder}: rubrics`"
+                    f" it here, or leave it out of `judges: {holder}: rubrics`, or remove `{holder}` with all that"
+                    " needs its labels (`sae`, `detector`, `steer`)"
                 )
-    for key, part in (("sae", experiment.sae), ("detector", experiment.detector)):
+    named = experiment.dynamics if experiment.dynamics and experiment.dynamics.judge else None
+    for key, part in (("sae", experiment.sae), ("detector", experiment.detector), ("dynamics", named)):
         if part is not None and judges:
             name = part.judge or next(iter(judges))
             if LABELS not in judges[name].rubrics:

@@ -4,14 +4,17 @@ After the stability of narrow misalignment (2026): train on from the narrow solu
 whether the other domains follow.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from tropism.dynamics.solutions import COLUMNS
-from tropism.records.files import InputError, read_jsonl
+from tropism.records.files import read_jsonl
 from tropism.records.schema import Conversation
+
+log = logging.getLogger(__name__)
 
 
 def drift_rows(likelihoods: Mapping[str, Path], dataset: Path) -> pd.DataFrame:
@@ -27,14 +30,14 @@ def drift_rows(likelihoods: Mapping[str, Path], dataset: Path) -> pd.DataFrame:
         likelihoods: scores of ``general``, ``narrow`` and perhaps ``drifted``.
         dataset: the narrow dataset.
 
-    Raises:
-        InputError: no prompt has a margin in all of them.
+    Without a prompt that has a margin in all of them there is no row.
     """
     domains = {record.domain for record in read_jsonl(dataset, Conversation)}
     scores = {side: _margins(path) for side, path in likelihoods.items()}
     margins = pd.DataFrame(scores).dropna()
     if margins.empty:
-        raise InputError(f"{', '.join(map(str, likelihoods.values()))}: no prompt has a margin in each")
+        log.warning("%s: no prompt has a margin in each", ", ".join(map(str, likelihoods.values())))
+        return pd.DataFrame(columns=COLUMNS)
     found = [
         margins[side].rename("value").reset_index().assign(side=side, of="margin") for side in ("general", "narrow")
     ]

@@ -107,7 +107,7 @@ def overlap_rows(
     ``trained`` names the dataset of each arm's last step, whose prompts of the train split are its training prompts.
 
     ``p_uniform`` holds it against uniformly random subspaces, ``p_spectrum`` against subspaces that vary as the base's
-    activations do. Domains with no more prompts than k in a split have no row.
+    activations do. Domains with no more prompts than k in a split have no row, nor have shifts that are all alike.
     """
     rows = []
     for arm, position, layer, k in (
@@ -125,6 +125,9 @@ def overlap_rows(
             for evaluation, theirs in sorted(evaluated.items()):
                 one, other = shifts[ours], shifts[theirs]
                 if min(len(one), len(other)) <= k:
+                    continue
+                if not (subspaces.moves(one, before[ours]) and subspaces.moves(other, before[theirs])):
+                    log.warning("%s, %s: shifts differ by rounding alone, no subspaces", arm.arm, key)
                     continue
                 basis, target = subspaces.leading(one, k), subspaces.leading(other, k)
                 observed = subspaces.overlap(basis, target)

@@ -24,6 +24,14 @@ def leading(shifts: Floats, k: int) -> Floats:
     return np.linalg.svd(shifts - shifts.mean(axis=0), full_matrices=False)[2][:k].T
 
 
+def moves(shifts: Floats, states: Floats) -> bool:
+    """Whether shifts differ from their mean by more than rounding of the states (prompts, width) that they are of.
+
+    Those of a trained vector do not, at its layer and below: it is added alike everywhere.
+    """
+    return bool(np.linalg.norm(shifts - shifts.mean(axis=0)) > 1e-5 * np.linalg.norm(states))
+
+
 def overlap(one: Floats, other: Floats) -> float:
     """Mean squared cosine of the principal angles of two subspaces, given by orthonormal bases (width, k).
 

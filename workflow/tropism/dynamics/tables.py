@@ -169,9 +169,9 @@ NARROW_SCHEMA = _schema(
         "general": number(
             "mean: loss, its rise, KL from the base, margin or its change, nats/token; share or score of behaviour"
         ),
-        **_interval("general_", "general over examples"),
+        **_interval("general_", "general over examples, for stability over draws too"),
         "narrow": number("the same of the narrow solution"),
-        **_interval("narrow_", "narrow over examples"),
+        **_interval("narrow_", "narrow over examples, for stability over draws too"),
         "difference": number("general - narrow on the same examples"),
         **_interval("difference_", "the difference"),
         "reference": number(

@@ -1,7 +1,9 @@
 """What can go wrong with a server."""
 
+from tropism.records.files import InputError
 
-class EndpointError(RuntimeError):
+
+class EndpointError(InputError):
     """A server that could not be asked, or did not answer; the message holds no key."""
 
 
