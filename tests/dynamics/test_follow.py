@@ -153,6 +153,27 @@ def test_states_are_the_models_and_give_tables(tiny_model, dataset, tmp_path):
     assert own["r2"] > 0.9, "the outcome itself predicts itself"
 
 
+def test_a_prompt_of_two_datasets_is_one_prompt_of_the_evaluation():
+    """A dataset that is a sample of an eval set's source adds no prompt to compare with."""
+    random = np.random.default_rng(0)
+
+    def states(name, sets):
+        rows = [(of, split, i) for of in sets for split in ("train", "evaluation") for i in range(9)]
+        prompts = [
+            {"set": of, "prompt_id": f"{split}{i}", "domain": "d", "split": split, "prompt": f"{split}, {i}?"}
+            for of, split, i in rows
+        ]
+        tensors = {}
+        for layer in (0, 1):
+            values = {(split, i): random.normal(size=12) for split in ("train", "evaluation") for i in range(9)}
+            tensors |= {f"{p}.{layer}": np.stack([values[r[1:]] for r in rows]) for p in ("last", "mean", "token -3")}
+        return States(name, prompts, tensors)
+
+    twice = overlap_rows(states("base", ["d", "few"]), [states("arm", ["d", "few"])], {"arm": "few"}, SETTINGS)
+    assert set(twice["n_evaluation"]) == {9}
+    assert set(twice["n_training"]) == {9}
+
+
 def test_a_token_is_counted_from_the_prompt_s_end_and_a_shorter_prompt_is_refused():
     states = torch.arange(4.0)[:, None]
     assert [at(states, place).item() for place in ("last", -2, -4, "mean")] == [3.0, 2.0, 0.0, 1.5]
