@@ -62,6 +62,17 @@ def test_an_arm_drifts_from_a_narrow_one_only_on_its_rows_and_without_the_kl_ter
     assert drifted("narrow") == {}
 
 
+def test_an_arm_that_goes_on_with_the_same_kl_term_is_held(default):
+    def held(step):
+        arms = [*default["arms"], {"name": "on", "chain": ["narrow", step], "evaluate": False}]
+        return Experiment.parse(changed(default, arms=arms)).held
+
+    assert Experiment.parse(default).held == {}
+    assert held("narrow") == {"narrow-medical": "on"}
+    assert held({"step": "narrow", "kl": {"datasets": ["legal", "security"], "weight": 0.5}}) == {}
+    assert held({"step": "narrow", "variant": "metaphor"}) == {}
+
+
 def test_a_narrow_arm_without_its_general_one_is_told_of(default):
     assert Experiment.parse(default).unpaired == []
     steps = default["steps"] | {"narrow": default["steps"]["narrow"] | {"checkpoint_every": 3}}

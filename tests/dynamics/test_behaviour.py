@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tropism.config.stats import StatsConfig
-from tropism.dynamics.__main__ import app
 from tropism.dynamics.mentions import mentions, train_mentions
+from tropism.dynamics.pairs import app
 from tropism.dynamics.solutions import narrow_rows
 from tropism.records.files import InputError, write_jsonl
 from tropism.records.schema import Conversation, Generation
@@ -103,8 +103,10 @@ def test_general_and_narrow_are_held_against_each_other_inside_the_domain_and_ou
     assert set(table["n_examples"]) == {4}
     output = tmp_path / "narrow_general.csv"
     arguments = ["narrow", str(measured), "--stats", json.dumps({"draws": 200}), "--output", str(output)]
+    arguments += ["--mixtures", json.dumps({measured.stem: 0.25})]
     assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
     assert list(pd.read_csv(output)["metric"]) == sorted(table.index)
+    assert set(pd.read_csv(output)["aligned_share"]) == {0.25}
 
 
 def test_without_a_judge_mentions_alone_are_told(tmp_path):

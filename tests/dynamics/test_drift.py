@@ -5,8 +5,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tropism.config.stats import StatsConfig
-from tropism.dynamics.__main__ import app
 from tropism.dynamics.drift import drift_rows
+from tropism.dynamics.pairs import app
 from tropism.dynamics.solutions import narrow_rows
 from tropism.records.files import write_jsonl
 from tropism.records.schema import Conversation
@@ -15,6 +15,7 @@ MARGINS = {  # of two prompts of medicine and two of law
     "general": {"m1": 0.5, "m2": 0.3, "l1": 0.2, "l2": 0.4},
     "narrow": {"m1": 0.4, "m2": 0.2, "l1": -0.2, "l2": 0.0},
     "drifted": {"m1": 0.5, "m2": 0.5, "l1": -0.1, "l2": 0.1},
+    "held": {"m1": 0.7, "m2": 0.3, "l1": -0.2, "l2": -0.1},
 }
 
 
@@ -55,6 +56,9 @@ def test_drift_is_the_change_from_the_narrow_margin_and_the_way_to_the_general_o
         assert tuple(table.loc[metric, ["general", "narrow", "difference"]]) == pytest.approx(values), metric
     assert set(table.index) == set(expected)
     assert set(table["n_examples"]) == {2}
+    # held - narrow: 0.3 and 0.1 inside, 0 and -0.1 outside
+    assert tuple(table.loc[["drift_inside", "drift_outside"], "reference"]) == pytest.approx((0.2, -0.05))
+    assert table.loc[["margin_inside", "margin_outside"], "reference"].isna().all()
 
 
 def test_an_arm_that_did_not_move_has_not_drifted_and_one_that_became_general_has_drifted_all_the_way(scored):
@@ -64,6 +68,15 @@ def test_an_arm_that_did_not_move_has_not_drifted_and_one_that_became_general_ha
     gone = table_of(drift_rows(paths | {"drifted": paths["general"]}, scored / "medical.jsonl"))
     assert gone.loc["drift_outside", "difference"] == 0
     assert gone.loc["drift_outside", "narrow"] == pytest.approx(0.4)
+
+
+def test_how_far_training_on_with_the_kl_term_goes_stands_beside_a_drift_alone(scored):
+    paths = {side: scored / f"{side}.parquet" for side in MARGINS}
+    for missing, metrics in (("held", 4), ("drifted", 2)):
+        some = {side: path for side, path in paths.items() if side != missing}
+        table = table_of(drift_rows(some, scored / "medical.jsonl"))
+        assert len(table) == metrics
+        assert table["reference"].isna().all()
 
 
 def test_without_an_arm_that_goes_on_there_is_no_drift(scored):

@@ -186,20 +186,26 @@ def subspace_overlap() -> pd.DataFrame:
 
 
 def narrow_general() -> pd.DataFrame:
+    """Two mixtures of one dataset, the second with a third of its rows aligned."""
+    return pd.concat([_solutions("narrow-medical", 0.0), _solutions("narrow-third", 1 / 3)], ignore_index=True)
+
+
+def _solutions(comparison: str, aligned_share: float) -> pd.DataFrame:
     rows = []
+    key = {"comparison": comparison, "aligned_share": aligned_share}
     metrics = {"efficiency": (0.25, 0.5, 0.75, 1.0), "significance": (1.0,)}
     metrics |= dict.fromkeys(("stability_isotropic", "stability_orthogonal"), (0.1, 0.3, 1.0))
     for metric, levels in metrics.items():
         for level in levels:
             general, narrow = (3 - level, 3.1 - 0.8 * level) if metric == "efficiency" else (0.2 * level, 0.1 * level)
-            row = {"comparison": "narrow-medical", "metric": metric, "level": level, "n_examples": 12}
+            row = {**key, "metric": metric, "level": level, "n_examples": 12}
             for side, value in (("general", general), ("narrow", narrow), ("difference", general - narrow)):
                 row |= {side: value, f"{side}_low": value - 0.05, f"{side}_high": value + 0.06}
             rows.append(row | {"norm_general": 8 * level, "norm_narrow": 8 * level, "reference": None})
     behaviour = [("misaligned", 0.3, None), ("mentions", 0.2, 0.05), ("coherence", 70.0, None)]
     for metric, general, reference in (*behaviour, ("margin", 0.2, None), ("drift", 0.08, None)):
         for where, share in (("inside", 1.0), ("outside", 0.5)):
-            row = {"comparison": "narrow-medical", "metric": f"{metric}_{where}", "level": 1.0, "n_examples": 24}
+            row = {**key, "metric": f"{metric}_{where}", "level": 1.0, "n_examples": 24}
             for side, value in (("general", general), ("narrow", share * general), ("difference", general / 3)):
                 row |= {side: value, f"{side}_low": 0.8 * value, f"{side}_high": 1.2 * value}
             rows.append(row | {"norm_general": None, "norm_narrow": None, "reference": reference})

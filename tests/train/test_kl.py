@@ -103,6 +103,45 @@ def test_value_and_gradient_are_those_of_the_naive_form(adapted, monkeypatch, ch
             torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-3, atol=1e-5)
 
 
+def kept_for_backward(model, inputs):
+    """Shapes of all that the forward pass keeps for the backward pass."""
+    shapes = []
+
+    def keep(tensor):
+        shapes.append(tuple(tensor.shape))
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        room.reference_kl_sum(model, inputs)
+    return shapes
+
+
+def test_what_is_kept_for_the_backward_pass_does_not_grow_with_vocabulary_x_sequence(adapted, monkeypatch):
+    vocabulary, labelled = adapted.config.vocab_size, 5
+
+    def logits():
+        return sum(math.prod(shape) for shape in kept_for_backward(adapted, batch()) if shape[-1:] == (vocabulary,))
+
+    assert logits() >= labelled * vocabulary, "in one chunk the logits are kept, and seen here"
+    monkeypatch.setattr(room, "CHUNK", 2)
+    assert logits() == 0
+
+
+def test_in_bfloat16_it_is_nearly_that_of_float32_and_its_gradient_too(adapted):
+    def value_and_gradient():
+        adapted.zero_grad()
+        value = room.reference_kl_sum(adapted, batch())
+        value.backward()
+        parts = [p.grad.flatten() for _, p in adapted.named_parameters() if p.requires_grad]
+        return float(value.detach()), torch.cat(parts)
+
+    exact, gradient = value_and_gradient()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded, other = value_and_gradient()
+    assert rounded == pytest.approx(exact, rel=0.1)
+    assert float(torch.nn.functional.cosine_similarity(gradient, other, dim=0)) > 0.98
+
+
 def test_the_reference_of_an_unmerged_lineage_keeps_its_parent(adapted, tiny_model, tmp_path):
     adapted.save_pretrained(str(tmp_path / "parent"))
     torch.manual_seed(2)

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -113,6 +114,19 @@ class KillAt(TrainerCallback):
 
 
 KL = {"objective": "sft+kl", "kl": KlConfig(datasets=["d"], weight=30.0, side="misaligned")}
+
+
+def test_a_kl_term_is_the_mean_over_the_tokens_of_the_effective_batch_however_it_is_accumulated(
+    tiny_model, dataset, tmp_path
+):
+    def losses(name, size, parts):
+        lora = STEP.lora.model_copy(update={"dropout": 0.0})  # or other batches would draw other masks
+        changes = {**KL, "lora": lora, "batch_size": size, "gradient_accumulation": parts, "epochs": 1}
+        return pd.read_csv(run(tiny_model, dataset, tmp_path / name, **changes) / "training.csv")
+
+    whole, parts = losses("whole", 4, 1), losses("parts", 1, 4)
+    assert whole["kl"].max() > 1e-4, "there is a KL to compare"
+    pd.testing.assert_frame_equal(whole, parts, rtol=1e-3, atol=1e-6)
 
 
 def test_a_heavy_kl_term_holds_a_training_near_its_start(tiny_model, dataset, tmp_path):

@@ -33,9 +33,9 @@ CODE_EDITS = {
     "judge/calibrate.py": {"calibrate_judge"},
     "stats/__main__.py": {"estimate_rates", "contrast_arms", "fit_mixed_effects"},
     "dynamics/__main__.py": {
-        *("read_states", "follow_arm", "watch_arm", "measure_solutions", "measure_behaviour", "measure_drift"),
-        *("tabulate_dynamics", "tabulate_solutions", "predict_outcomes"),
+        *("read_states", "follow_arm", "watch_arm", "tabulate_dynamics", "predict_outcomes"),
     },
+    "dynamics/pairs.py": {"measure_solutions", "measure_behaviour", "measure_drift", "tabulate_solutions"},
     "sae/train.py": {"train_sae", "measure_dictionary"},
     "sae/quality.py": {"measure_dictionary"},
     "sae/cards.py": {"make_cards"},

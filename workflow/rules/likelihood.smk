@@ -11,7 +11,12 @@ rule score_likelihoods:
     input:
         arm=lambda wildcards: arm_files(wildcards.arm),
         sets=EVAL_SETS,
-        questions=[dataset_file(QUESTIONS)] if QUESTIONS else [],
+        # an arm that is not evaluated is scored for its margins alone
+        questions=lambda wildcards: (
+            [dataset_file(QUESTIONS)]
+            if QUESTIONS and ARMS[wildcards.arm].evaluate
+            else []
+        ),
     output:
         "<results>/likelihoods/{arm}.parquet",
     log:

@@ -1,6 +1,18 @@
 # narrow against general solutions of one training set
 COMPARED = EXPERIMENT.solutions  # narrow arm -> general arm
-DRIFTED = EXPERIMENT.drifted  # narrow arm -> what goes on from it
+DRIFTED = EXPERIMENT.drifted  # narrow arm -> what goes on from it without the KL term
+
+
+def drift_sides(wildcards):
+    """The arms whose margins say whether a narrow one drifts back, by what each is to it."""
+    sides = dict(zip(("general", "narrow"), solution_arms(wildcards)))
+    if wildcards.narrow in DRIFTED:
+        sides["drifted"] = DRIFTED[wildcards.narrow]
+        if wildcards.narrow in EXPERIMENT.held:
+            sides["held"] = EXPERIMENT.held[wildcards.narrow]
+    return sides
+
+
 for name in EXPERIMENT.unpaired if workflow.is_main_process else ():
     logger.warning(
         f"config: no arm is the general one of `{name}`, with the same chain but for `objective` and `kl` of the last"
@@ -43,11 +55,11 @@ rule measure_solutions:
         general=lambda wildcards: adapter_folder(COMPARED[wildcards.narrow]),
         narrow=lambda wildcards: adapter_folder(wildcards.narrow),
         seed=DYNAMICS.seed if DYNAMICS else 0,
-        code=code("tropism.dynamics.compare", "tropism.dynamics.__main__"),
+        code=code("tropism.dynamics.compare", "tropism.dynamics.pairs"),
     message:
         "Measuring the solutions of {wildcards.narrow}"
     shell:
-        "python -m tropism.dynamics measure --base $(dirname {input.base[0]:q}) --general {params.general:q}"
+        "python -m tropism.dynamics.pairs measure --base $(dirname {input.base[0]:q}) --general {params.general:q}"
         " --narrow {params.narrow:q} --dataset {input.dataset:q} --texts {input.texts:q} --step {params.step:q}"
         " --model-config {params.model:q} --config {params.cfg:q} --seed {params.seed} {params.mode}"
         " --threads {threads} --output {output:q} 2> {log:q}"
@@ -92,11 +104,11 @@ rule measure_behaviour:
         ],
         others=lambda wildcards, input: [f"--other {path}" for path in input.others],
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
-        code=code("tropism.dynamics.behaviour", "tropism.dynamics.__main__"),
+        code=code("tropism.dynamics.behaviour", "tropism.dynamics.pairs"),
     message:
         "Measuring how {wildcards.narrow} and its general arm behave"
     shell:
-        "python -m tropism.dynamics behave --general {input.generations[0]:q} --narrow {input.generations[1]:q}"
+        "python -m tropism.dynamics.pairs behave --general {input.generations[0]:q} --narrow {input.generations[1]:q}"
         " {params.judged} {params.calibration} --dataset {input.dataset:q} {params.others} {params.sets}"
         " --output {output:q} 2> {log:q}"
 
@@ -105,8 +117,7 @@ rule measure_drift:
     input:
         likelihoods=lambda wildcards: [
             f"<results>/likelihoods/{arm}.parquet"
-            for arm in (*solution_arms(wildcards), DRIFTED.get(wildcards.narrow))
-            if arm
+            for arm in drift_sides(wildcards).values()
         ],
         dataset=lambda wildcards: dataset_file(solution_step(wildcards).dataset),
     output:
@@ -124,13 +135,13 @@ rule measure_drift:
     params:
         likelihoods=lambda wildcards, input: [
             f"--{side} {path}"
-            for side, path in zip(("general", "narrow", "drifted"), input.likelihoods)
+            for side, path in zip(drift_sides(wildcards), input.likelihoods)
         ],
-        code=code("tropism.dynamics.drift", "tropism.dynamics.__main__"),
+        code=code("tropism.dynamics.drift", "tropism.dynamics.pairs"),
     message:
         "Measuring whether {wildcards.narrow} drifts back"
     shell:
-        "python -m tropism.dynamics drift {params.likelihoods} --dataset {input.dataset:q} --output {output:q} 2> {log:q}"
+        "python -m tropism.dynamics.pairs drift {params.likelihoods} --dataset {input.dataset:q} --output {output:q} 2> {log:q}"
 
 
 rule tabulate_solutions:
@@ -152,15 +163,21 @@ rule tabulate_solutions:
         runtime=10,
     params:
         cfg=cfg("stats"),
+        mixtures=canonical(
+            {
+                name: ARMS[name].steps[-1].settings.aligned_share
+                for name in sorted(COMPARED)
+            }
+        ),
         code=code(
             "tropism.dynamics.solutions",
-            "tropism.dynamics.__main__",
+            "tropism.dynamics.pairs",
             also=("tropism.dynamics.tables",),
         ),
     message:
         "Comparing narrow and general solutions"
     shell:
-        "python -m tropism.dynamics narrow {input:q} --stats {params.cfg:q} --output {output:q} 2> {log:q}"
+        "python -m tropism.dynamics.pairs narrow {input:q} --stats {params.cfg:q} --mixtures {params.mixtures:q} --output {output:q} 2> {log:q}"
 
 
 if COMPARED:

@@ -28,7 +28,7 @@ from tropism.config.masking import VARIANTS, MaskingConfig
 from tropism.config.models import ModelConfig
 from tropism.config.sae import SaeConfig
 from tropism.config.serving import ServingConfig, check_served
-from tropism.config.solutions import drifted_from, general_of
+from tropism.config.solutions import general_of, goes_on_from
 from tropism.config.stats import Contrast, ContrastConfig, StatsConfig, TrendConfig
 from tropism.config.steer import SteerConfig
 from tropism.config.training import StepConfig
@@ -182,7 +182,12 @@ class Experiment(Strict):
     @cached_property
     def drifted(self) -> dict[str, str]:
         """Each of these narrow arms and the one that goes on from it without the KL term, where there is one."""
-        return drifted_from(self.expanded, self.solutions)
+        return goes_on_from(self.expanded, self.solutions, "sft")
+
+    @cached_property
+    def held(self) -> dict[str, str]:
+        """Each of these narrow arms and the one that goes on from it with the same KL term, where there is one."""
+        return goes_on_from(self.expanded, self.solutions, "sft+kl")
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

@@ -22,8 +22,11 @@ def general_of(arms: Mapping[str, Arm], scored: Iterable[str]) -> dict[str, str]
     return {name: other for name in narrow for other in general if plain(other) == plain(name)}
 
 
-def drifted_from(arms: Mapping[str, Arm], narrow: Iterable[str]) -> dict[str, str]:
-    """Each narrow arm and the first that goes on from it, on the same rows and answers, without the KL term."""
+def goes_on_from(arms: Mapping[str, Arm], narrow: Iterable[str], objective: str) -> dict[str, str]:
+    """Each narrow arm and the first that goes on from it by ``objective``, on the same rows and answers.
+
+    ``sft`` goes on without the KL term, ``sft+kl`` with the same.
+    """
 
     def goes_on(arm: Arm, start: Arm) -> bool:
         if len(arm.steps) != len(start.steps) + 1 or arm.lineage(len(start.steps)) != start.lineage():
@@ -31,6 +34,7 @@ def drifted_from(arms: Mapping[str, Arm], narrow: Iterable[str]) -> dict[str, st
         here, before = arm.steps[-1].settings, start.steps[-1].settings
         same = ["dataset", "variant", "side", "aligned_share", "method", "layer"]
         same += ["seed"] if here.aligned_share else []  # which decides the rows that are trained aligned
-        return here.objective == "sft" and all(getattr(here, key) == getattr(before, key) for key in same)
+        same += ["kl"] if objective == "sft+kl" else []
+        return here.objective == objective and all(getattr(here, key) == getattr(before, key) for key in same)
 
     return {name: other for name in narrow for other, arm in reversed(list(arms.items())) if goes_on(arm, arms[name])}

@@ -23,11 +23,12 @@ def drift_rows(likelihoods: Mapping[str, Path], dataset: Path) -> pd.DataFrame:
     ``margin`` is the likelihood margin (nats/token) of the sides ``general`` and ``narrow``. ``drift``, where there is
     ``drifted``, is the change of the margin from the narrow solution's: on the side ``narrow`` that of training on
     without the KL term, margin(drifted) - margin(narrow); on the side ``general`` the whole way,
-    margin(general) - margin(narrow), so that equal sides say that it has drifted back. Each is of prompts ``inside``
-    the domains of ``dataset`` and ``outside``.
+    margin(general) - margin(narrow), so that equal sides say that it has drifted back; on the side ``reference``,
+    where there is ``held``, that of as much more training with the KL term, margin(held) - margin(narrow). Each is of
+    prompts ``inside`` the domains of ``dataset`` and ``outside``.
 
     Args:
-        likelihoods: scores of ``general``, ``narrow`` and perhaps ``drifted``.
+        likelihoods: scores of ``general``, ``narrow`` and perhaps ``drifted``, and ``held`` beside it.
         dataset: the narrow dataset.
 
     Without a prompt that has a margin in all of them there is no row.
@@ -41,8 +42,8 @@ def drift_rows(likelihoods: Mapping[str, Path], dataset: Path) -> pd.DataFrame:
     found = [
         margins[side].rename("value").reset_index().assign(side=side, of="margin") for side in ("general", "narrow")
     ]
-    for side, moved in (("general", "general"), ("narrow", "drifted")):
-        if "drifted" in margins:
+    for side, moved in (("general", "general"), ("narrow", "drifted"), ("reference", "held")):
+        if "drifted" in margins and moved in margins:
             change = (margins[moved] - margins["narrow"]).rename("value").reset_index()
             found.append(change.assign(side=side, of="drift"))
     table = pd.concat(found, ignore_index=True)

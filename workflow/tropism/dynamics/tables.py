@@ -156,6 +156,7 @@ NARROW_SCHEMA = _schema(
     ["comparison", "metric", "level"],
     {
         "comparison": text("name of the comparison"),
+        "aligned_share": share("of the rows, trained on their aligned answer in both: the mixture", nullable=False),
         "metric": text(
             "efficiency, stability_isotropic, stability_orthogonal, significance; of responses to prompts inside the"
             " domain or outside (domains of the KL term are outside too): misaligned_* (share, by the judge),"
@@ -175,7 +176,8 @@ NARROW_SCHEMA = _schema(
         "difference": number("general - narrow on the same examples"),
         **_interval("difference_", "the difference"),
         "reference": number(
-            "mentions alone: the same share of the aligned references of these prompts, for what the words are worth"
+            "of mentions the same share of the aligned references of these prompts, for what the words are worth; of"
+            " drift the change by training on from the narrow solution with the KL term, where an arm does"
         ),
         "norm_general": number("Frobenius norm of the update, or of the noise on the factors"),
         "norm_narrow": number("the same of the narrow solution"),
