@@ -249,6 +249,17 @@ def solution_arms(wildcards):
     return [COMPARED[wildcards.narrow], wildcards.narrow]
 
 
+def drift_sides(wildcards):
+    """The arms whose margins say whether a narrow one drifts back, by what each is to it."""
+    name = wildcards.narrow
+    sides = {"general": COMPARED[name], "narrow": name}
+    if name in EXPERIMENT.drifted:
+        sides["drifted"] = EXPERIMENT.drifted[name]
+        if name in EXPERIMENT.held:
+            sides["held"] = EXPERIMENT.held[name]
+    return sides
+
+
 def current_commit():
     """The first characters of the checkout's commit; an unpacked archive is no checkout."""
     done = subprocess.run(

@@ -1,18 +1,5 @@
 # narrow against general solutions of one training set
 COMPARED = EXPERIMENT.solutions  # narrow arm -> general arm
-DRIFTED = EXPERIMENT.drifted  # narrow arm -> what goes on from it without the KL term
-
-
-def drift_sides(wildcards):
-    """The arms whose margins say whether a narrow one drifts back, by what each is to it."""
-    sides = dict(zip(("general", "narrow"), solution_arms(wildcards)))
-    if wildcards.narrow in DRIFTED:
-        sides["drifted"] = DRIFTED[wildcards.narrow]
-        if wildcards.narrow in EXPERIMENT.held:
-            sides["held"] = EXPERIMENT.held[wildcards.narrow]
-    return sides
-
-
 for name in EXPERIMENT.unpaired if workflow.is_main_process else ():
     logger.warning(
         f"config: no arm is the general one of `{name}`, with the same chain but for `objective` and `kl` of the last"
