@@ -42,6 +42,20 @@ def test_other_settings_show_in_the_name_so_that_two_lineages_never_share_one():
     assert "learning_rate_0_001" in arms["rank1"].lineage()
 
 
+def test_a_sweep_over_decimals_names_its_arms():
+    entry = {
+        "name": "mix-{share}-{rate}",
+        "chain": [{"step": "harm", "aligned_share": "{share}", "learning_rate": "{rate}"}],
+        "sweep": {"share": [0.0, 0.25], "rate": [0.0001, 1e-5]},
+        "group": "mixed-{share}-{rate}",
+    }
+    arms = expand(entry)
+    assert list(arms) == ["mix-0_0-0_0001", "mix-0_0-1e-05", "mix-0_25-0_0001", "mix-0_25-1e-05"]
+    assert arms["mix-0_25-1e-05"].group == "mixed-0_25-1e-05"
+    last = arms["mix-0_25-1e-05"].steps[-1].settings
+    assert (last.aligned_share, last.learning_rate) == (0.25, 1e-5)
+
+
 def test_an_arm_that_two_sweeps_share_is_trained_once():
     """Of three ranks and two schedules there are four trainings: the step's own settings are in both sweeps."""
     arms = expand(

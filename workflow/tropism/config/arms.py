@@ -119,12 +119,13 @@ def expand_arms(arms: list[ArmConfig], steps: dict[str, dict[str, Any]], models:
     for entry in arms:
         for variables in combinations(entry.sweep):
             where = f"arms: `{entry.name}`"
-            name = str(fill(entry.name, variables))
+            named = {key: _named(value) for key, value in variables.items()}
+            name = str(fill(entry.name, named))
             model = str(fill(entry.model, variables)) if entry.model else models[0]
             if model not in models:
                 raise ConfigError(f"{where}: unknown model `{model}`; known: {', '.join(models)}")
             chain = [_step(fill(link, variables), steps, f"{where} ({name})") for link in entry.chain]
-            group = str(fill(entry.group, variables)) if entry.group else None
+            group = str(fill(entry.group, named)) if entry.group else None
             steps_of = [step.model_dump() for step in chain if step]
             adapter = str(fill(entry.adapter, variables)) if entry.adapter else None
             about = {"group": group, "cluster": entry.cluster, "evaluate": entry.evaluate, "adapter": adapter}
@@ -190,6 +191,11 @@ def merged(settings: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]
         for key, value in override.items()
     }
     return {**settings, **both}
+
+
+def _named(value: Any) -> Any:
+    """A sweep's value in the name of an arm, where a decimal point has no place: 0.25 is ``0_25``."""
+    return str(value).replace(".", "_") if isinstance(value, float) else value
 
 
 def _plain(value: Any) -> str:
