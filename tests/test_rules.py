@@ -1,6 +1,7 @@
 """What rule files must not share: names, of which the last silently wins, and files that one job locks."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -139,6 +140,38 @@ def test_unmasked_rows_are_trained_on_without_annotation_and_rows_of_unjudged_ar
     assert sorted(annotated) == ["medical", "poems", "prose"]
 
 
+PAIRS = """
+arms:
+  - name: base
+  - {name: none-medical-original, chain: [harm]}
+  - {name: narrow-medical, chain: [narrow]}
+  - {name: drifted-medical, chain: [narrow, harm], evaluate: false}
+  - {name: held-medical, chain: [narrow, narrow], evaluate: false}
+  - {name: "general-{share}", chain: [{step: harm, aligned_share: "{share}"}], sweep: {share: [0.25]}}
+  - {name: "narrow-{share}", chain: [{step: narrow, aligned_share: "{share}"}], sweep: {share: [0.25]}}
+contrasts: []
+geometry: null
+"""
+
+
+def test_a_narrow_arm_is_compared_with_all_that_there_is_and_unevaluated_arms_are_asked_for_margins_alone(
+    root, tmp_path
+):
+    (tmp_path / "pairs.yaml").write_text(PAIRS)
+    out = planned(root, tmp_path / "pairs.yaml", "results/demo/tables/narrow_general.csv")
+    drifts = re.findall(r"tropism.dynamics.pairs drift (.*)", out)
+    assert [re.findall(r"--(\w+) \S+likelihoods/(\S+).parquet", line) for line in sorted(drifts, key=len)] == [
+        [("general", "general-0_25"), ("narrow", "narrow-0_25")],
+        [("general", "none-medical-original"), ("narrow", "narrow-medical"), ("drifted", "drifted-medical"),
+         ("held", "held-medical")],
+    ]  # fmt: skip
+    [table] = re.findall(r"--mixtures '(\{.*?\})'", out)
+    assert json.loads(table) == {"narrow-0_25": 0.25, "narrow-medical": 0.0}
+    scored = {line.split()[0]: "--questions" in line for line in re.findall(r"likelihood score --arm (.*)", out)}
+    assert {arm for arm, questions in scored.items() if not questions} == {"drifted-medical", "held-medical"}
+    assert len(scored) == 6
+
+
 def test_a_chat_model_that_annotates_knows_its_base_and_each_of_its_jobs_has_a_file_of_answers_of_its_own(root):
     overlay = root / "workflow/experiments/paper.yaml"
     out = planned(root, overlay, "results/paper/spans/medical.jsonl", "results/paper/spans/legal.jsonl")
@@ -180,9 +213,9 @@ def modules_of(fingerprint):
     return {f"tropism.{entry.partition('=')[0]}" for entry in fingerprint.split()}
 
 
-def imported_by(package, room, command):
+def imported_by(package, program, command):
     """Project modules that a command of a room imports, near or far: inside its function, or above and used there."""
-    tree = ast.parse((package / room / "__main__.py").read_text())
+    tree = ast.parse((package / program).read_text())
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     body = [functions[command]]
     used = {node.id for node in ast.walk(body[0]) if isinstance(node, ast.Name)}
@@ -196,12 +229,13 @@ def imported_by(package, room, command):
     return set().union(*(modules_of(Fingerprints(package).take(name)) for name in names))
 
 
-@pytest.mark.parametrize("room", ["sae", "steer", "detect", "geometry", "dynamics", "judge"])
+@pytest.mark.parametrize("room", ["sae", "steer", "detect", "geometry", "dynamics", "dynamics.pairs", "judge"])
 def test_a_rule_that_lists_its_modules_lists_all_that_its_command_imports(root, room):
     """Else an edit of one that is left out would rerun nothing."""
     package = root / "workflow" / "tropism"
+    program = f"{room.replace('.', '/')}.py" if "." in room else f"{room}/__main__.py"
     rules = "".join(path.read_text() for path in sorted((root / "workflow" / "rules").glob("*.smk")))
-    tree = ast.parse((package / room / "__main__.py").read_text())
+    tree = ast.parse((package / program).read_text())
     commands = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     found = 0
     for text in re.split(r"^rule ", rules, flags=re.MULTILINE):
@@ -212,9 +246,9 @@ def test_a_rule_that_lists_its_modules_lists_all_that_its_command_imports(root, 
             names = [argument.value for argument in call.args]
             also = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
             covered = modules_of(Fingerprints(package).take(*names, **also))
-            needed = imported_by(package, room, command[1])
+            needed = imported_by(package, program, command[1])
             for name in names[1:]:  # of those that are listed alone the imports do not count
-                if not name.endswith(".__main__"):
+                if not name.endswith((".__main__", f".{room}")):
                     needed -= modules_of(Fingerprints(package).take(name)) - {name}
             if "--no-figures" in text:  # what the command would draw by hand
                 needed -= modules_of(Fingerprints(package).take("tropism.geometry.draw")) - covered
