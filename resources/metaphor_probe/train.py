@@ -10,12 +10,7 @@ dev set is scored by the finished probe, through the code that will annotate.
 The head is first trained alone, on principal components of the frozen base's features, which is fast; the components
 are linear, so they are multiplied into the first layer. Three epochs: after ten it has learned its sentences by heart,
 and has little to say to the blocks. Then it is trained together with LoRA factors of the blocks between the two layers
-that are read, several times from the same start with batches and dropout of other seeds; the weights are averaged
-(a uniform soup, Wortsman et al. 2022). A member that is in the cache is not trained again, so members can be made by
-processes side by side.
-
-The weights that ship are trained on all documents (``--threshold 0.55``, the median of the best thresholds at the last
-five reports of a training without the held-out ones).
+that are read.
 """
 
 import logging
@@ -30,8 +25,7 @@ import numpy as np
 import torch
 import typer
 from rendering import document, paragraphs, read_features, sentences_apart
-from safetensors.torch import load_file, save_file
-from tuning import Stage, Upper, put, tune, weights_of
+from tuning import Stage, Upper, tune
 
 from tropism.annotate import head as heads
 from tropism.annotate.features import Reader
@@ -59,7 +53,7 @@ class Alone:
 
 
 ALONE = Alone(3, 0.35, 0.98)
-TOGETHER_WITH_BLOCKS = Stage(780, blocks=6e-4, head=5e-4, warm_up=20, fade=0.75, keep=0.99)
+TOGETHER_WITH_BLOCKS = Stage(720, blocks=6e-4, head=5e-4, warm_up=20, fade=0.75, keep=0.985)
 
 
 def measure(probe: Probe, sentences: list[GoldSentence], name: str) -> dict[str, float]:
@@ -85,12 +79,7 @@ def main(
     hidden: int = 128,
     count: Annotated[int, typer.Option(help="Principal components to train the head on.")] = 384,
     epochs: Annotated[int, typer.Option(help="At most so many epochs of the head alone; fewer for a trial.")] = 3,
-    steps: Annotated[int, typer.Option(help="At most so many steps of blocks and head; fewer for a trial.")] = 780,
-    members: Annotated[int, typer.Option(help="Trainings of blocks and head whose weights are averaged.")] = 2,
-    only: Annotated[int | None, typer.Option(help="Train this member into the cache, from 0, and stop.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Train on all documents and use this; without, hold a tenth out to choose it.")
-    ] = None,
+    steps: Annotated[int, typer.Option(help="At most so many steps of blocks and head; fewer for a trial.")] = 720,
     seed: int = 0,
 ) -> None:
     """Train, choose the threshold on held-out training documents, report on dev."""
@@ -105,13 +94,11 @@ def main(
     held_out = {documents[index] for index in chosen}
     tags = sorted({pos for sentence in train for pos in sentence.pos})
     held = [text for text in apart if text.document in held_out]
-    if threshold is None:
-        apart, together = ([text for text in texts if text.document not in held_out] for texts in (apart, together))
+    apart, together = ([text for text in texts if text.document not in held_out] for texts in (apart, together))
 
     mean, scale, directions = fitting.components(apart + together, count)
-    texts = list({id(text): text for text in apart + together + held}.values())
-    read = [text.features for text in texts]
-    for text in texts:
+    read = [text.features for text in apart + together + held]
+    for text in apart + together + held:
         text.features = ((text.features.float() - mean) * scale).clamp(-CLIP, CLIP) @ directions
     # components are of clipped features already, and are not on the features' scale
     heads.CLIP = float("inf")
@@ -122,30 +109,12 @@ def main(
     head.load_state_dict(fitting.folded(small, mean, scale, directions, len(tags)).state_dict())
     heads.CLIP = CLIP
 
-    for text, features in zip(texts, read, strict=True):
+    for text, features in zip(apart + together + held, read, strict=True):
         text.features = features
     upper = Upper(Reader(model, [below, top], unmasked=top - below))
     stage = replace(TOGETHER_WITH_BLOCKS, steps=min(steps, TOGETHER_WITH_BLOCKS.steps))
-    start = [weight.detach().clone() for weight in weights_of(upper, head)]
-    made = []
-    for member in range(members) if only is None else [only]:
-        kept = (
-            cache
-            / f"member-{layers}-{stage.steps}-{'chosen' if threshold is None else 'all'}-{seed + member}.safetensors"
-        )
-        if not kept.is_file():
-            put(weights_of(upper, head), start)
-            tune(apart, together, held, head, upper, tags, stage, TOGETHER, seed + member)
-            with replacing(kept) as temporary:
-                save_file(
-                    {str(i): weight.detach().clone() for i, weight in enumerate(weights_of(upper, head))}, temporary
-                )
-        made.append(load_file(kept))
-    put(weights_of(upper, head), [sum(own[str(i)] for own in made) / len(made) for i in range(len(start))])
-    best, f1 = fitting.best_threshold(*fitting.token_scores(head, held, upper))
-    log.info("%d members: F1 %.4f at %.2f on the held-out documents", len(made), f1, best)
-    if only is not None:
-        return
+    tune(apart, together, held, head, upper, tags, stage, TOGETHER, seed)
+    threshold, f1 = fitting.best_threshold(*fitting.token_scores(head, held, upper))
 
     output.mkdir(parents=True, exist_ok=True)
     with replacing(output / "probe.safetensors") as temporary:
@@ -154,15 +123,15 @@ def main(
         "name": "mip-smollm2",
         **{"layers": [below, top], "unmasked": top - below, "hidden": hidden},
         "tags": tags,
-        "threshold": best if threshold is None else threshold,
+        "threshold": threshold,
         "base": {"name": "SmolLM2-135M-Instruct", "sha256": sha256_file(model / "model.safetensors")},
         "training": {
             "corpus": "VUA-18 train (MIPVU)",
             "sentences": len(train),
-            **{"held_out_documents": 0 if threshold else len(held_out), "components": count, "seed": seed},
-            **{"epochs": min(epochs, ALONE.epochs), "steps": stage.steps, "members": members},
+            **{"held_out_documents": len(held_out), "components": count, "seed": seed},
+            **{"epochs": min(epochs, ALONE.epochs), "steps": stage.steps},
         },
-        "scores": {} if threshold else {"held_out": {"f1": round(f1, 4)}},
+        "scores": {"held_out": {"f1": round(f1, 4)}},
     }
     write_json(output / "probe.json", card)
     card["scores"]["dev"] = measure(Probe(output, model), read_gold(vua / "dev.jsonl.gz"), "vua-dev")

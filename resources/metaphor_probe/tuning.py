@@ -106,8 +106,8 @@ def tune(
     An epoch takes each text of ``together`` with probability ``share`` and each of ``apart`` with 1 - ``share``.
     """
     rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    blocks, weights = [weight for weight in upper.parameters() if weight.requires_grad], weights_of(upper, head)
+    blocks = [weight for weight in upper.parameters() if weight.requires_grad]
+    weights = blocks + list(head.parameters())
     optimiser = torch.optim.AdamW(
         [
             {"params": blocks, "lr": stage.blocks, "weight_decay": 0.0},
@@ -142,11 +142,6 @@ def tune(
                 if done == stage.steps:
                     return
                 put(weights, latest)
-
-
-def weights_of(upper: Upper, head: Head) -> list[nn.Parameter]:
-    """All that is trained, in a fixed order."""
-    return [weight for weight in upper.parameters() if weight.requires_grad] + list(head.parameters())
 
 
 def put(weights: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> None:
