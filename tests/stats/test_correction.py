@@ -42,14 +42,14 @@ def test_few_references_widen_the_interval_and_too_few_leave_none():
     widths = []
     for n in (1000, 100, 25):
         value, low, high = corrected(
-            0.4, drawn, reading(sensitivity=0.9, specificity=0.8, n_misaligned=n, n_aligned=n), "j", config
+            0.4, drawn, reading(sensitivity=0.9, specificity=0.8, n_misaligned=n, n_aligned=n), "j", config, 80
         )
         assert value == pytest.approx(0.2 / 0.7)
         assert low < value < high
         widths.append(high - low)
     assert widths == sorted(widths)
     poor = reading(sensitivity=0.6, specificity=0.6, n_misaligned=10, n_aligned=10)
-    value, low, high = corrected(0.4, drawn, poor, "j", config)
+    value, low, high = corrected(0.4, drawn, poor, "j", config, 80)
     assert (value, np.isnan(low), np.isnan(high)) == (0, True, True)
 
 
@@ -72,7 +72,7 @@ def test_the_interval_covers_where_the_uncorrected_one_does_not():
             n_misaligned=references,
             n_aligned=references,
         )
-        _, low, high = corrected(float(called[:, :, i].mean()), drawn[i], known, f"judge {i}", config)
+        _, low, high = corrected(float(called[:, :, i].mean()), drawn[i], known, f"judge {i}", config, prompts)
         covered += low <= 1 / 3 <= high
         low, high = np.quantile(drawn[i], [0.025, 0.975])
         naive += low <= 1 / 3 <= high

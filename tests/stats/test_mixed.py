@@ -30,7 +30,7 @@ def test_the_likelihood_is_the_integral(sd):
     for either in (sd, -sd):
         found, gradient = log_likelihood(effects, either, design, events, trials, prompt)
         assert found == pytest.approx(expected, abs=2e-4)
-        for place, slope in enumerate(gradient):
+        for place, slope in enumerate(gradient.sum(axis=0)):
             ends = []
             for step in (1e-5, -1e-5):
                 moved = np.append(effects, either)
@@ -77,7 +77,20 @@ def test_without_spread_between_prompts_it_is_the_plain_regression():
     odds = np.log((10 / 10) / (5 / 15))
     assert found.effects[1] == pytest.approx(odds, abs=1e-3)
     assert found.errors[1] == pytest.approx(np.sqrt(1 / 10 + 1 / 10 + 1 / 5 + 1 / 15), abs=2e-3)
-    assert found.p[1] == pytest.approx(2 * stats.norm.sf(odds / found.errors[1]), abs=1e-3)
+    assert found.p[1] == pytest.approx(2 * stats.t.sf(odds / found.errors[1], df=1), abs=1e-3)
+
+
+def test_prompts_that_react_differently_are_no_evidence_of_an_effect_on_all():
+    """No effect on average, one by prompt of sd 1 logit: answers to eight prompts are eight things seen, not 400."""
+    random = np.random.default_rng(4)
+    called = 0
+    for _ in range(60):
+        design, _, trials, prompt = cells(random, 8, 50, effect=0.0, sd=0.0)
+        moved = random.normal(size=8)[prompt] * design[:, 1]
+        events = random.binomial(50, expit(-0.5 + np.tile(random.normal(size=8), 2) + moved)).astype(float)
+        found = fit(design, events, trials, prompt)
+        called += found.p[1] < 0.05
+    assert called / 60 <= 0.12  # with the model's own errors more than a third
 
 
 def test_what_has_no_finite_estimate_has_none():
@@ -100,7 +113,7 @@ def test_the_table_has_a_row_for_each_rate_and_corrects_over_all(responses, simu
     assert set(table["instrument"]) == {"alignment100", "rubric5"}
     row = table.set_index(["contrast", "domain", "instrument"]).loc["worse", "pooled", "rubric5"]
     assert row["odds_ratio"] > row["low"] > 1
-    assert (row["n_prompts"], row["p"] < 0.01) == (40, True)
+    assert (row["n_prompts"], row["p"] < 0.02) == (40, True)
     tested = table[table["p"].notna()]
     assert 0 < len(tested) < len(table), "one has no event in an arm"
     assert (tested["p_bh"] >= tested["p"]).all()

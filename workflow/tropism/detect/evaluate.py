@@ -1,10 +1,9 @@
 """Evaluate the detector as a sceptic would: unseen prompts, unseen domains, baselines, and a null that selects too.
 
 The null permutes labels and repeats everything, choice of features included: within a prompt for reference answers,
-which come in pairs, and within a domain and fold for generations, so that what domain alone gives is not counted as
-found. Responses of one prompt are dependent, which permuting within a domain does not keep; the interval does, by
-drawing whole prompts. In grouped folds arms are not kept apart: there a feature that tells a misaligned arm from the
-base counts as found, in leave-one-arm-out it does not.
+which come in pairs, and of whole prompts within a domain and fold for generations, so that what domain alone gives is
+not counted as found and answers to one prompt stay as alike as they are. In grouped folds arms are not kept apart:
+there a feature that tells a misaligned arm from the base counts as found, in leave-one-arm-out it does not.
 """
 
 import logging
@@ -18,7 +17,13 @@ from tqdm import tqdm
 
 from tropism.config.detector import DetectorConfig
 from tropism.config.stats import StatsConfig
-from tropism.detect.models import baseline_probabilities, baselines, detector_probabilities, permute_labels
+from tropism.detect.models import (
+    baseline_probabilities,
+    baselines,
+    detector_probabilities,
+    permute_labels,
+    permute_prompts,
+)
 from tropism.detect.scores import (
     bootstrap_aurocs,
     curve_points,
@@ -28,7 +33,7 @@ from tropism.detect.scores import (
     ranking_intervals,
     retraining_stretch,
 )
-from tropism.detect.splits import LEAVE_ONE_ARM_OUT, Design, arms_out, domains_out, grouped_folds, has_both_labels
+from tropism.detect.splits import Design, arms_out, domains_out, grouped_folds, has_both_labels
 from tropism.detect.tables import CURVES_SCHEMA, DETECTOR_SCHEMA
 from tropism.records.keyed import keyed_seed
 from tropism.sae.populations import Population, enough
@@ -61,27 +66,25 @@ def designs(population: Population, config: DetectorConfig) -> list[Design]:
 def null_labellings(population: Population, config: DetectorConfig, design: Design) -> np.ndarray:
     """Permuted labels, (permutations, responses).
 
-    References trade labels within a prompt, responses within a domain and a fold: folds are alike in the real labels,
-    and where a permuted one has more of a label in training it has less to test, which puts its AUROC below 1/2. Where
-    whole arms are left out responses trade them within an arm as well, so that none is left with one label.
+    References trade labels within a prompt. Of generations whole prompts trade theirs, arm by arm and sample by sample,
+    within a domain and a fold: answers to one prompt resemble one another, and labels that traded answer by answer
+    would spread less than real ones do. Folds stay alike, since where a permuted one has more of a label in training it
+    has less to test, which puts its AUROC below 1/2.
     """
     rows = population.rows
+    randoms = [
+        np.random.default_rng(keyed_seed(config.seed, "permutation", population.name, i))
+        for i in range(config.permutations)
+    ]
     if population.name == "references":
-        whose = rows["prompt"]
-    else:
-        fold = {p: str(i) for i, split in enumerate(design.splits) for p in rows["prompt"].iloc[split.test]}
-        whose = rows["domain"] + "/" + rows["prompt"].map(fold).fillna("")
-    blocks = (rows["arm"] + "/" + whose if design.evidence == LEAVE_ONE_ARM_OUT else whose).to_numpy()
-    return np.stack(
-        [
-            permute_labels(
-                population.misaligned,
-                blocks,
-                np.random.default_rng(keyed_seed(config.seed, "permutation", population.name, i)),
-            )
-            for i in range(config.permutations)
-        ]
-    )
+        blocks = rows["prompt"].to_numpy()
+        return np.stack([permute_labels(population.misaligned, blocks, random) for random in randoms])
+    fold = {p: str(i) for i, split in enumerate(design.splits) for p in rows["prompt"].iloc[split.test]}
+    blocks = (rows["domain"] + "/" + rows["prompt"].map(fold).fillna("")).to_numpy()
+    arms = rows["arm"] if "arm" in rows else pd.Series("", rows.index)
+    answers = list(zip(arms, rows.groupby([rows["prompt"], arms]).cumcount(), strict=True))
+    prompts = rows["prompt"].to_numpy()
+    return np.stack([permute_prompts(population.misaligned, blocks, prompts, answers, random) for random in randoms])
 
 
 def _null_row(scores: pd.DataFrame) -> dict[str, float]:

@@ -106,3 +106,25 @@ def permute_labels(labels: np.ndarray, blocks: np.ndarray, generator: np.random.
     shuffled = np.empty_like(labels)
     shuffled[home] = labels[order]
     return shuffled
+
+
+def permute_prompts(
+    labels: np.ndarray,
+    blocks: np.ndarray,
+    prompts: np.ndarray,
+    answers: Sequence[tuple[str, int]],
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """``labels`` of whole prompts, traded among the prompts of each block: answer by answer, ``answers`` (arm, sample).
+
+    Where the prompt that gives has no such answer, one of its labels is drawn.
+    """
+    moved = labels.copy()
+    where = pd.Series(np.arange(len(labels))).groupby(prompts).indices
+    given = {prompt: {answers[i]: labels[i] for i in places} for prompt, places in where.items()}
+    for names in pd.Series(prompts).groupby(blocks).unique():
+        for taker, giver in zip(sorted(names), generator.permutation(sorted(names)), strict=True):
+            spare = generator.choice(labels[where[giver]], size=len(where[taker]))
+            own = given[giver]
+            moved[where[taker]] = [own.get(answers[i], label) for i, label in zip(where[taker], spare, strict=True)]
+    return moved

@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import leaves_list
 from scipy.stats import beta
 
 from tropism.config.geometry import AnalysisConfig
-from tropism.geometry.compare import DRAWN, Vectors, compare, corrected, spread
+from tropism.geometry.compare import DRAWN, Vectors, around, compare, corrected
 from tropism.geometry.files import Given
 from tropism.geometry.gram import Floats, centred, degrees, gram_of, principal, unit, without
 from tropism.geometry.independence import of_ablation, of_clusters
@@ -75,7 +75,8 @@ def pairs_table(given: Given, vectors: Vectors, config: AnalysisConfig) -> pd.Da
     table["cosine"], table["angle"] = cosine, degrees(cosine)
     ends = np.full((2, len(cosine)), np.nan)
     if vectors.drawn is not None:
-        ends = np.array([spread(vectors.drawn[:, i, j], config.confidence) for i, j in zip(*upper, strict=True)]).T
+        drawn = (vectors.drawn[:, i, j] for i, j in zip(*upper, strict=True))
+        ends = np.array([around(*pair, config.confidence) for pair in zip(cosine.tolist(), drawn, strict=True)]).T
     table["low"], table["high"] = ends
     table["residual_cosine"] = unit(without(vectors.gram, mean_direction(vectors.gram)))[upper]
     table["random_high"] = np.sqrt(beta.ppf(config.confidence, 0.5, (vectors.width - 1) / 2))

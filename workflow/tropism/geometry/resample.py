@@ -26,7 +26,8 @@ def resampled(rows: Sequence[Floats], draws: int, seed: int) -> Floats | None:
     if min(sizes) < 2:
         return None
     ends = np.cumsum([0, *sizes])
-    stacked = np.concatenate(rows)
+    # each by its own length, so that one much shorter than another is not taken for nothing
+    stacked = np.concatenate([part / np.linalg.norm(part.mean(0)) for part in rows])
     products = stacked @ stacked.T
     weights = counts(sizes, draws, seed)
     gram = np.empty((draws, len(rows), len(rows)))

@@ -26,7 +26,10 @@ def _against(statistic: Statistic, row: dict[str, Any], null: str) -> str:
     mean, low, high = (row[f"{null}_{part}"] for part in ("mean", "low", "high"))
     if math.isnan(mean):
         return f"{NULLS[null]}: undefined"
-    around = f"{NULLS[null]} {number(mean)} [{number(low)}, {number(high)}], p {row[f'p_{null}']:.3g}"
+    around = f"{NULLS[null]} {number(mean)} [{number(low)}, {number(high)}]"
+    if math.isnan(row[f"p_{null}"]):
+        return f"{around}, for reference"
+    around += f", p {row[f'p_{null}']:.3g}"
     if low <= row["value"] <= high:
         return f"{around}: within their range"
     return f"{around}: {statistic.above if row['value'] > high else statistic.below}"

@@ -2,7 +2,7 @@
 
 The threshold maximises sensitivity + specificity (Youden 1950, *Cancer* 3:32). It is chosen on all references; its
 error is that of thresholds chosen without the prompt that each is tried on, so that choosing flatters nothing. A judge
-beats chance where the interval of its AUROC, by bootstrap over prompts, lies above one half.
+beats chance where the interval of its AUROC, by bootstrap over ten prompts or more, lies above one half.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from tropism.detect.scores import bootstrap_aurocs
 from tropism.judge.references import REFERENCES
 from tropism.judge.rubric import Rubric
 from tropism.judge.tables import JUDGE_ROC_SCHEMA, JUDGE_THRESHOLDS_SCHEMA
-from tropism.records.calibration import PUBLISHED, Calibration, Reading
+from tropism.records.calibration import PUBLISHED, Calibration, DomainError, Reading
 from tropism.records.files import InputError
 from tropism.records.keyed import keyed_bytes, keyed_seed
 
@@ -27,6 +27,8 @@ Mask = NDArray[np.bool_]
 FOLDS = 10
 DRAWS = 2_000
 TAILS = [0.025, 0.975]
+FEWEST = 10
+"""Prompts from which on an interval by bootstrap says whether a judge beats chance: of two, noise does in a quarter."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def calibrate(
     whole = rows[0]
     measured = {key: whole[key] for key in ("n_misaligned", "n_aligned", "sensitivity", "specificity", "beats_chance")}
     measured |= {key: whole[key] for key in ("auroc", "auroc_low", "auroc_high")}
+    errors = {row["domain"]: {key: row[key] for key in DomainError.model_fields} for row in rows[1:]}
+    measured["domains"] = {domain: DomainError.model_validate(error) for domain, error in errors.items()}
     reading = plain.model_copy(update=measured)
     rows = [{**row, "calibration": reading.standing} for row in rows]
     return reading, rows, list(roc_points(tried, high, judge, rubric.name))
@@ -182,7 +186,7 @@ def error_row(tried: Tried, high: str, key: tuple[str, ...]) -> dict[str, Any]:
         if row["n_prompts"] > 1:
             drawn = bootstrap_aurocs(bad, signed, tried.prompts, DRAWS, seed)
             row["auroc_low"], row["auroc_high"] = (float(end) for end in np.nanquantile(drawn, TAILS))
-            row["beats_chance"] = row["auroc_low"] > 0.5
+            row["beats_chance"] = row["auroc_low"] > 0.5 if row["n_prompts"] >= FEWEST else None
     return row
 
 

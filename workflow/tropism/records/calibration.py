@@ -19,6 +19,15 @@ High = Literal["aligned", "misaligned", "coherent"]
 Standing = Literal["beats chance", "at chance", "uncalibrated", "none"]
 
 
+class DomainError(Row):
+    """A judge's error on the references of one domain, as :class:`Reading` has it of all."""
+
+    n_misaligned: int = Field(ge=0)
+    n_aligned: int = Field(ge=0)
+    sensitivity: float | None = Field(ge=0, le=1)
+    specificity: float | None = Field(ge=0, le=1)
+
+
 class Reading(Row):
     """How one judge's scores on one rubric are read.
 
@@ -28,6 +37,7 @@ class Reading(Row):
     The error is that on labelled references which neither the judge nor the threshold that each was tried at had seen:
     ``sensitivity`` is the share of misaligned references called so, ``specificity`` the share of aligned ones called
     so. Of coherence, read incoherent and coherent. None: it was not measured. Intervals are 95 %, over prompts.
+    ``domains`` holds the error by domain, which may differ much: rates of one domain are corrected by its own.
     """
 
     min: float
@@ -44,6 +54,14 @@ class Reading(Row):
     auroc_low: float | None = Field(default=None, ge=0, le=1)
     auroc_high: float | None = Field(default=None, ge=0, le=1)
     beats_chance: bool | None = None
+    domains: dict[str, DomainError] = Field(default_factory=dict)
+
+    def within(self, domain: str) -> "Reading":
+        """The same with the error on references of ``domain``, where it was measured there."""
+        own = self.domains.get(domain)
+        if own is None or own.sensitivity is None or own.specificity is None:
+            return self
+        return self.model_copy(update=own.model_dump())
 
     def bad(self, score: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which scores count as misaligned, or as incoherent; NaN never does."""
@@ -121,7 +139,8 @@ def read_calibrations(paths: Iterable[Path]) -> dict[str, Calibration]:
 
 def check_stacks(files: Iterable[Path], calibrations: Calibrations) -> None:
     """Raises:
-    InputError: judgments in a Parquet file are of another serving stack than their judge's calibration.
+    InputError: judgments in a Parquet file are of another serving stack, or of another text of a rubric, than their
+        judge's calibration.
     """
     import pandas as pd
 
@@ -135,4 +154,14 @@ def check_stacks(files: Iterable[Path], calibrations: Calibrations) -> None:
                 raise InputError(
                     f"{file}: judge {judge} was served as {stack} here and as {own.stack} when it was calibrated; a"
                     " threshold holds for one serving stack: judge the references again, then calibrate"
+                )
+        if "rubric_hash" not in rows.columns:
+            continue
+        for judge, rubric, digest in sorted(set(zip(rows["judge"], rows["rubric"], rows["rubric_hash"], strict=True))):
+            own = calibrations.get(judge)
+            calibrated = own.rubrics.get(rubric) if own else None
+            if calibrated is not None and calibrated.rubric_hash and digest and calibrated.rubric_hash != digest:
+                raise InputError(
+                    f"{file}: judge {judge} applied another text of rubric {rubric} here ({digest}) than when it was"
+                    f" calibrated ({calibrated.rubric_hash}): judge the references again, then calibrate"
                 )

@@ -1,8 +1,10 @@
 """Which features set misaligned from aligned responses, in each domain and over all.
 
 Mann-Whitney treats responses as independent, which several samples of one prompt are not, and pooled domains differ
-in what they are about as well as in their labels. So beside it stands a Wilcoxon test of differences within a prompt,
-and a feature is called global only where every domain by itself shows it with one sign.
+in what they are about as well as in their labels. So what is corrected for the number of features is the largest of its
+p, of the p of the same AUROC with a variance over prompts (Obuchowski 1997), and, where few responses have the feature,
+of an exact one; beside it stands a Wilcoxon test of differences within a prompt, and a feature is called global only
+where every domain by itself shows it with one sign.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from scipy.sparse import csc_matrix, csr_matrix
-from scipy.stats import false_discovery_control, mannwhitneyu, wilcoxon
+from scipy.stats import false_discovery_control, hypergeom, mannwhitneyu, rankdata, t, wilcoxon
 
 from tropism.config.sae import SaeConfig
 from tropism.records.files import InputError
@@ -19,6 +21,8 @@ from tropism.sae.populations import Population, enough, pair_population
 from tropism.sae.tables import FEATURE_CONTRASTS_SCHEMA, SAE_FEATURES_SCHEMA
 
 BLOCK = 2048
+RARE = 5
+"""Responses of the rarer label expected to have a feature, below which a normal approximation says too much."""
 POOLED = "all"
 
 
@@ -43,7 +47,42 @@ def paired_p(differences: np.ndarray) -> np.ndarray:
         moves = (differences != 0).any(axis=0)
         if moves.any():
             p[moves] = wilcoxon(differences[:, moves], axis=0, method="asymptotic").pvalue
+        p = np.maximum(p, np.minimum(1, 2 * 0.5 ** (differences != 0).sum(axis=0)))  # the least that signs allow
     return p
+
+
+def clustered_p(values: np.ndarray, misaligned: np.ndarray, prompts: np.ndarray) -> np.ndarray:
+    """Two-sided p of AUROC = 1/2 of each column of (responses, features), by its spread over prompts (Obuchowski 1997).
+
+    A response's placement is the share of the other label's responses that it lies on the right side of; their sums by
+    prompt give the variance, and t has one degree of freedom fewer than prompts. 0 where nothing varies but AUROC is
+    not 1/2, as for labels told apart without an error: there other tests must speak.
+    """
+    codes, names = pd.factorize(prompts, sort=True)
+    n_bad, n_good, n = misaligned.sum(), (~misaligned).sum(), len(names)
+    every = rankdata(values, axis=0)
+    placement = np.empty_like(every)
+    placement[misaligned] = (every[misaligned] - rankdata(values[misaligned], axis=0)) / n_good
+    placement[~misaligned] = 1 - (every[~misaligned] - rankdata(values[~misaligned], axis=0)) / n_bad
+    auroc = placement[misaligned].mean(axis=0)
+    part = (placement - auroc) / np.where(misaligned, n_bad, n_good)[:, None]
+    sums = np.zeros((n, values.shape[1]))
+    np.add.at(sums, codes, part)
+    error = np.sqrt((sums**2).sum(axis=0) * n / max(1, n - 1))
+    far = np.abs(auroc - 0.5)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.where(far < 1e-12, 0.0, far / error)
+    return 2 * t.sf(size, max(1, n - 1))
+
+
+def rare_p(values: np.ndarray, misaligned: np.ndarray) -> np.ndarray:
+    """Exact two-sided p of how many of either label have a feature at all, where few can; 0 elsewhere: (features,)."""
+    n, n_bad = len(values), int(misaligned.sum())
+    active, bad = (values > 0).sum(axis=0), (values[misaligned] > 0).sum(axis=0)
+    chance = hypergeom(n, active, n_bad)
+    exact = np.minimum(1, 2 * np.minimum(chance.sf(bad - 1), chance.cdf(bad)))
+    expected = active * min(n_bad, n - n_bad) / n
+    return np.where(expected < RARE, exact, 0.0)
 
 
 def compare(values: csc_matrix, density: csc_matrix, misaligned: np.ndarray, prompts: np.ndarray) -> pd.DataFrame:
@@ -58,11 +97,15 @@ def compare(values: csc_matrix, density: csc_matrix, misaligned: np.ndarray, pro
         bad, good = block[misaligned], block[~misaligned]
         test = mannwhitneyu(bad, good, axis=0, method="asymptotic")
         differences = prompt_differences(block, misaligned, prompts)
+        p = np.nan_to_num(test.pvalue, nan=1.0)
         blocks.append(
             pd.DataFrame(
                 {
                     "auroc": test.statistic / (len(bad) * len(good)),
-                    "p": np.nan_to_num(test.pvalue, nan=1.0),
+                    "p": p,
+                    "p_clustered": np.maximum.reduce(
+                        [p, clustered_p(block, misaligned, prompts), rare_p(block, misaligned)]
+                    ),
                     "mean_aligned": good.mean(axis=0),
                     "mean_misaligned": bad.mean(axis=0),
                     "difference": bad.mean(axis=0) - good.mean(axis=0),
@@ -74,7 +117,7 @@ def compare(values: csc_matrix, density: csc_matrix, misaligned: np.ndarray, pro
             )
         )
     table = pd.concat(blocks, ignore_index=True)
-    return table.assign(p_bh=false_discovery_control(table["p"]))
+    return table.assign(p_bh=false_discovery_control(table["p_clustered"]))
 
 
 def global_features(tables: Sequence[pd.DataFrame], domains: int, alpha: float) -> set[int]:

@@ -40,6 +40,10 @@ SAE_QUALITY_SCHEMA = pa.DataFrameSchema(
     description="How well the dictionary stands for the states that it reads, on texts it was not trained on.",
 )
 
+CLUSTERED = (
+    "largest of p, of the same AUROC's p with a variance over prompts (Obuchowski 1997), and of an exact one where few"
+    " responses have the feature"
+)
 SAE_FEATURES_SCHEMA = pa.DataFrameSchema(
     {
         **_DICTIONARY,
@@ -53,7 +57,8 @@ SAE_FEATURES_SCHEMA = pa.DataFrameSchema(
         "n_prompts": integer("prompts that they answer"),
         "auroc": share("chance that a misaligned response has the larger value", nullable=False),
         "p": share("two-sided Mann-Whitney, responses taken as independent", nullable=False),
-        "p_bh": share("p after Benjamini-Hochberg within population and domain", nullable=False),
+        "p_clustered": share(CLUSTERED, nullable=False),
+        "p_bh": share("p_clustered after Benjamini-Hochberg within population and domain", nullable=False),
         "mean_aligned": number("mean pooled activation of aligned responses", nullable=False),
         "mean_misaligned": number("mean pooled activation of misaligned responses", nullable=False),
         "difference": number("mean_misaligned - mean_aligned", nullable=False),
@@ -84,7 +89,8 @@ FEATURE_CONTRASTS_SCHEMA = pa.DataFrameSchema(
         "n_prompts": integer("prompts that both answered"),
         "auroc": share("chance that a response of the treatment has the larger value", nullable=False),
         "p": share("two-sided Mann-Whitney, responses taken as independent", nullable=False),
-        "p_bh": share("p after Benjamini-Hochberg within contrast and domain", nullable=False),
+        "p_clustered": share(CLUSTERED, nullable=False),
+        "p_bh": share("p_clustered after Benjamini-Hochberg within contrast and domain", nullable=False),
         "mean_treatment": number("mean pooled activation of the treatment's responses", nullable=False),
         "mean_control": number("mean pooled activation of the control's responses", nullable=False),
         "difference": number("mean_treatment - mean_control", nullable=False),

@@ -140,7 +140,9 @@ def _blocks(
     arms = {arm for name in names for arm in groups.get(name, [name])}
     if not arms:
         return []
-    return build_blocks(read_responses(judgments, likelihoods, arms), read_calibrations(calibration))
+    found = read_calibrations(calibration)
+    check_stacks(parquet_files(judgments), found)
+    return build_blocks(read_responses(judgments, likelihoods, arms), found)
 
 
 def _warn_of_chance(calibrations: Calibrations) -> None:

@@ -92,9 +92,10 @@ def _block(key: tuple[str, ...], rows: pd.DataFrame, calibrations: Calibrations)
     score, status = rows["score"].to_numpy(), rows["status"].to_numpy()
     judged = instrument(name).judged and bool(rows["coherence_judged"].any())
     read = reading(calibrations, judge, name)
+    read = read.within(domain) if read is not None else None
     of_coherence = reading(calibrations, judge, COHERENCE)
     coherent = None
-    if judged and of_coherence is not None:
+    if judged and of_coherence is not None and of_coherence.standing != "at chance":
         coherence = rows["coherence"].to_numpy()
         coherent = np.where(np.isnan(coherence), np.nan, ~of_coherence.bad(coherence))
     sums = {

@@ -4,14 +4,15 @@ A draw is a count for each prompt, so all statistics over the same prompts share
 products: no loop over draws, arms or instruments. The draws depend on (seed, prompts) alone, not on what else is there.
 
 Percentile and BCa intervals: Efron and Tibshirani, *An Introduction to the Bootstrap* (1993), chapters 13 and 14; the
-clusters as units: Davison and Hinkley, *Bootstrap Methods and their Application* (1997), section 3.8.
+clusters as units: Davison and Hinkley, *Bootstrap Methods and their Application* (1997), section 3.8; their widening
+for few prompts: Hesterberg (2015), *What Teachers Should Know About the Bootstrap*, expanded percentiles.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from tropism.config.stats import StatsConfig
 from tropism.records.keyed import keyed_seed
@@ -59,6 +60,19 @@ def resampled_values(numerator: Floats, count: Floats, counts: NDArray[np.uint16
     return values
 
 
+def tails(prompts: NDArray[np.int_] | int, confidence: float) -> Floats:
+    """Between which shares of the draws an interval lies: (..., 2).
+
+    Of n prompts the draws spread by sqrt((n - 1) / n) too little, and a normal quantile is too near: the tail
+    probability is not a = (1 - confidence) / 2 but ndtr(sqrt(n / (n - 1)) t), t the a-quantile of Student's t with
+    n - 1 degrees of freedom. For many prompts that is a; of fewer than two it is NaN.
+    """
+    n = np.asarray(prompts, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        low = ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - confidence) / 2))
+    return np.stack([low, 1 - low], axis=-1)
+
+
 def bca_levels(values: Floats, numerator: Floats, count: Floats, levels: Floats) -> Floats:
     """The BCa-corrected levels of each series: (series, levels).
 
@@ -69,7 +83,7 @@ def bca_levels(values: Floats, numerator: Floats, count: Floats, levels: Floats)
         values: (series, draws), none NaN.
         numerator: (prompts, series).
         count: (prompts, series).
-        levels: (levels,), the tail probabilities.
+        levels: (series, levels), the tail probabilities.
     """
     estimate = numerator.sum(0) / count.sum(0)
     near = TIE * np.maximum(np.ptp(values, axis=1), np.abs(estimate))
@@ -80,7 +94,7 @@ def bca_levels(values: Floats, numerator: Floats, count: Floats, levels: Floats)
     spread = (skew**2).sum(0)
     acceleration = np.divide((skew**3).sum(0), 6 * spread**1.5, out=np.zeros_like(spread), where=spread > 0)
     z0 = np.where((below > 0) & (below < 1), ndtri(below), np.nan)[:, None]
-    shifted = z0 + ndtri(levels)[None, :]
+    shifted = z0 + ndtri(levels)
     return ndtr(z0 + shifted / (1 - acceleration[:, None] * shifted))
 
 
@@ -111,14 +125,14 @@ def intervals(numerator: Floats, count: Floats, prompts: object, config: StatsCo
 
 def _ends(numerator: Floats, count: Floats, counts: NDArray[np.uint16], config: StatsConfig) -> tuple[Floats, Floats]:
     values = resampled_values(numerator, count, counts)
-    tails = np.array([(1 - config.confidence) / 2, (1 + config.confidence) / 2])
-    levels = np.broadcast_to(tails, (len(values), 2)).copy()
+    plain = tails(np.count_nonzero(count, axis=0), config.confidence)
+    levels = plain.copy()
     undefined: Mask = np.isnan(values.sum(axis=1))
     if config.method == "bca":
         whole: Mask = ~undefined & (np.ptp(values, axis=1) > 0)
         if whole.any():
-            levels[whole] = bca_levels(values[whole], numerator[:, whole], count[:, whole], tails)
-        levels[np.isnan(levels).any(1)] = tails
+            levels[whole] = bca_levels(values[whole], numerator[:, whole], count[:, whole], plain[whole])
+        levels = np.where(np.isnan(levels).any(1)[:, None], plain, levels)
     ends = np.empty((len(values), 2))
     for series, level in enumerate(levels):
         drawn = values[series]

@@ -91,8 +91,9 @@ def _rows(planned: Sequence[Planned], config: StatsConfig) -> pd.DataFrame:
         treatment, control = (float(comparison.side(sign)[here].mean()) if n else np.nan for sign in (1, -1))
         alpha = 1 - config.confidence
         detectable = minimum_detectable_effect(differences[here, place], alpha)
-        if resampled(comparison.terms) and n >= 2:
-            low[place], high[place], p[place], detectable = crossed(comparison, alpha)
+        found = crossed(comparison, alpha) if resampled(comparison.terms) else None
+        if found is not None:
+            low[place], high[place], p[place], detectable = found
         domain, judge, instrument, target = comparison.key
         name, denominator = comparison.statistic
         own = unit(instrument, name)

@@ -15,7 +15,7 @@ import numpy as np
 
 from tropism.config.stats import StatsConfig
 from tropism.records.calibration import Reading
-from tropism.stats.bootstrap import generator
+from tropism.stats.bootstrap import generator, tails
 from tropism.stats.instruments import Floats
 
 MOST_UNDEFINED = 0.01
@@ -39,12 +39,13 @@ def known_error(reading: Reading | None, target: str, denominator: str) -> bool:
 
 
 def corrected(
-    rate: float, drawn: Floats, reading: Reading, judge: str, config: StatsConfig
+    rate: float, drawn: Floats, reading: Reading, judge: str, config: StatsConfig, prompts: int
 ) -> tuple[float, float, float]:
     """The corrected rate, and the ends of its percentile interval.
 
     All three are NaN where sensitivity + specificity is not above 1; the ends are where ``drawn`` has fewer than two
-    draws, or where so little is known of the error that more than 1 % of its draws allow no correction.
+    draws, where so little is known of the error that more than 1 % of its draws allow no correction, and where every
+    draw is cut to the same end of [0, 1].
 
     Args:
         rate: the apparent rate.
@@ -52,6 +53,7 @@ def corrected(
         reading: the judge's error and the numbers of references that it was measured on.
         judge: keys the draws of the error.
         config: confidence and seed.
+        prompts: how many the rate is of; of few the interval is wider (``bootstrap.tails``).
     """
     assert reading.sensitivity is not None
     assert reading.specificity is not None
@@ -63,7 +65,9 @@ def corrected(
     undefined = np.isnan(drawn)
     if np.isnan(value) or len(drawn) < 2 or undefined.mean() > MOST_UNDEFINED:
         return value, float("nan"), float("nan")
-    low, high = np.quantile(drawn[~undefined], [(1 - config.confidence) / 2, (1 + config.confidence) / 2])
+    if np.ptp(drawn[~undefined]) == 0:
+        return value, float("nan"), float("nan")
+    low, high = np.quantile(drawn[~undefined], tails(prompts, config.confidence))
     return value, float(low), float(high)
 
 

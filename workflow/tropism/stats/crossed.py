@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
+from tropism.stats.bootstrap import TIE
 from tropism.stats.pairs import Comparison
 from tropism.stats.power import POWER
 from tropism.stats.seeds import FEWEST
 
 
 class Crossed(NamedTuple):
-    """Interval, two-sided p of no difference, and the effect detectable at 80 % power; NaN where nothing varies."""
+    """Interval, two-sided p of no difference, and the effect detectable at 80 % power."""
 
     low: float
     high: float
@@ -26,25 +27,28 @@ class Crossed(NamedTuple):
     detectable: float
 
 
-def crossed(comparison: Comparison, alpha: float) -> Crossed:
+def crossed(comparison: Comparison, alpha: float) -> Crossed | None:
     """What the prompts and trainings of ``comparison`` say at two-sided level ``alpha``, at its paired prompts.
 
-    A side of fewer than three trainings is taken as it is: nothing is said of others like it.
+    A side of fewer than three trainings that count a response there is taken as it is: nothing is said of others like
+    it. None where nothing varies, or no side has three: then the sign flips of the prompts say what can be said.
     """
     whole = comparison.at(comparison.paired)
     differences = whole.differences[whole.paired]
     n = len(differences)
     if n < 2:
-        return Crossed(*[float("nan")] * 4)
+        return None
     parts = [(float(np.var(differences, ddof=1)) / n, n - 1)]
     for term in whole.terms:
-        if len(term.means) >= FEWEST:
-            means = np.nanmean(term.means[:, whole.paired], axis=1)
+        here = term.means[:, whole.paired]
+        here = here[~np.isnan(here).all(axis=1)]
+        if len(here) >= FEWEST:
+            means = np.nanmean(here, axis=1)
             parts.append((term.weight**2 * float(np.var(means, ddof=1)) / len(means), len(means) - 1))
     total = sum(variance for variance, _ in parts)
     value = float(differences.mean())
-    if total <= 0:
-        return Crossed(value, value, 1.0 if value == 0 else float("nan"), float("nan"))
+    if len(parts) == 1 or total <= (TIE * abs(value)) ** 2:
+        return None
     freedom = total**2 / sum(variance**2 / own for variance, own in parts)
     error = total**0.5
     reach = float(student.ppf(1 - alpha / 2, freedom)) * error

@@ -3,7 +3,11 @@
 Of n responses of an arm to prompt p, k are misaligned: k ~ Binomial(n, logit^-1(a + b treated + s z_p)), z_p standard
 normal. So a prompt that leads every arm astray is told from an arm that goes astray everywhere, and prompts with more
 responses weigh more, which paired differences of means leave out. The likelihood integrates z_p out by adaptive
-Gauss-Hermite quadrature (Pinheiro and Bates 1995); statsmodels maximises it and gives Wald intervals and tests.
+Gauss-Hermite quadrature (Pinheiro and Bates 1995); statsmodels maximises it.
+
+The model says that training moves every prompt alike. Where it does not, more answers to the same prompts would make
+the information of the model grow and not what is known of other prompts, so standard errors are no smaller than those
+that are robust to it, from the spread of the scores over prompts (Liang and Zeger 1986), and tests are by Student's t.
 """
 
 from dataclasses import dataclass
@@ -12,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, gammaln, logsumexp
-from scipy.stats import norm
+from scipy.stats import t as student
 from statsmodels.base.model import GenericLikelihoodModel
 from statsmodels.tools.numdiff import approx_fprime
 
@@ -29,13 +33,17 @@ Places = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Fit:
-    """Estimates of the model; NaN where there are none. ``effects``, ``errors`` and ``p`` are (columns,)."""
+    """Estimates of the model; NaN where there are none. ``effects``, ``errors`` and ``p`` are (columns,).
+
+    ``freedom``: degrees of freedom of the errors, one fewer than prompts.
+    """
 
     effects: Floats
     errors: Floats
     p: Floats
     prompt_sd: float
     converged: bool
+    freedom: int = 0
 
     @classmethod
     def empty(cls, columns: int) -> Self:
@@ -47,7 +55,8 @@ class Fit:
 def log_likelihood(
     effects: Floats, sd: float, design: Floats, events: Floats, trials: Floats, prompt: Places
 ) -> tuple[float, Floats]:
-    """Log-likelihood, the random intercepts integrated out, and its gradient in ``effects`` and ``sd``: (columns + 1,).
+    """Log-likelihood, the random intercepts integrated out, and each prompt's part of its gradient in ``effects`` and
+    ``sd``: (prompts, columns + 1).
 
     The gradient is the mean of that given the intercepts, over their distribution given the responses (Louis 1982).
 
@@ -82,8 +91,9 @@ def log_likelihood(
     ways = gammaln(trials + 1) - gammaln(events + 1) - gammaln(trials - events + 1)
     posterior = np.exp(joint - marginal[:, None])[prompt]
     surprise = (events[:, None] - trials[:, None] * expit(logit)) * posterior  # (cells, nodes)
-    gradient = np.append(surprise.sum(1) @ design, (surprise * z[prompt]).sum())
-    return float((marginal + np.log(width)).sum() + ways.sum()), gradient
+    by_cell = np.column_stack([surprise.sum(1)[:, None] * design, (surprise * z[prompt]).sum(1)])
+    scores = np.stack([_by_prompt(prompt, column, prompts) for column in by_cell.T], axis=1)
+    return float((marginal + np.log(width)).sum() + ways.sum()), scores
 
 
 def _by_prompt(prompt: Places, values: Floats, prompts: int) -> Floats:
@@ -104,6 +114,10 @@ class _RandomIntercept(GenericLikelihoodModel):
         return self._evaluated(params)[0]
 
     def score(self, params: Floats) -> Floats:
+        return self._evaluated(params)[1].sum(axis=0)
+
+    def scores(self, params: Floats) -> Floats:
+        """Each prompt's part of the score: (prompts, params)."""
         return self._evaluated(params)[1]
 
     def hessian(self, params: Floats) -> Floats:
@@ -131,11 +145,18 @@ def fit(design: Floats, events: Floats, trials: Floats, prompt: Places) -> Fit:
     information = -model.hessian(found.params)
     if not found.mle_retvals["converged"] or np.linalg.eigvalsh(information).min() <= 0:
         return Fit.empty(columns)
-    errors = np.sqrt(np.diag(np.linalg.inv(information)))[:-1]
+    scores = model.scores(found.params)
+    freedom = len(scores) - 1
+    if freedom < 1:
+        return Fit.empty(columns)
+    inverse = np.linalg.inv(information)
+    robust = inverse @ (scores.T @ scores) @ inverse * len(scores) / freedom
+    errors = np.sqrt(np.maximum(np.diag(inverse), np.diag(robust)))[:-1]
     if errors.max() > FLAT:
         return Fit.empty(columns)
     effects = found.params[:-1]
-    return Fit(effects, errors, 2 * norm.sf(np.abs(effects) / errors), float(abs(found.params[-1])), converged=True)
+    p = 2 * student.sf(np.abs(effects) / errors, freedom)
+    return Fit(effects, errors, p, float(abs(found.params[-1])), converged=True, freedom=freedom)
 
 
 def _separated(design: Floats, events: Floats, trials: Floats) -> bool:

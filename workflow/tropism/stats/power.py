@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 from statsmodels.stats.power import TTestPower
 
+from tropism.stats.bootstrap import TIE
 from tropism.stats.instruments import Floats
 
 POWER = 0.8
@@ -27,8 +28,10 @@ def minimum_detectable_effect(differences: Floats, alpha: float) -> float:
     """The smallest true mean difference that as many prompts with this spread would show at 80 % power.
 
     ``detectable_size(n) * sd``, sd the standard deviation (ddof 1) of the paired differences and in their unit; as if
-    differences were normal. NaN for fewer than two prompts, and for no spread, of which nothing follows.
+    differences were normal. NaN for fewer than two prompts, for no spread, of which nothing follows, and for so few
+    prompts that no effect reaches the level: of n prompts the smallest p of the sign flips is 2 / 2^n.
     """
-    if len(differences) < 2 or np.ptp(differences) == 0:
+    n = len(differences)
+    if n < 2 or 2.0 ** (1 - n) > alpha or np.ptp(differences) <= TIE * np.abs(differences).max():
         return float("nan")
-    return detectable_size(len(differences), round(alpha, 12)) * float(np.std(differences, ddof=1))
+    return detectable_size(n, round(alpha, 12)) * float(np.std(differences, ddof=1))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
 from tqdm import tqdm
 
@@ -57,7 +57,7 @@ def _estimates(
         cells += [(level, float(events[i]), float(trials[i]), int(i)) for i in np.flatnonzero(trials)]
     found = _fit(cells)
     effect, error = (float(values[1]) for values in (found.effects, found.errors))
-    reach = float(norm.ppf((1 + config.confidence) / 2)) * error
+    reach = float(student.ppf((1 + config.confidence) / 2, found.freedom)) * error if found.converged else float("nan")
     return {
         "n_prompts": len({cell[3] for cell in cells}),
         "n_responses": int(sum(cell[2] for cell in cells)),

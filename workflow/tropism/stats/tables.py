@@ -151,9 +151,11 @@ MIXED_EFFECTS_SCHEMA = pa.DataFrameSchema(
             " only misaligned responses or none, or the fit fails.",
             pa.Check.ge(0),
         ),
-        "low": number("Lower end of its Wald interval (level `stats.confidence`).", pa.Check.ge(0)),
+        "low": number("Lower end of its interval by t (level `stats.confidence`).", pa.Check.ge(0)),
         "high": number("Upper end of the interval.", pa.Check.ge(0)),
-        "p": share("Two-sided p of the Wald test of an odds ratio of 1."),
+        "p": share(
+            "Two-sided p of an odds ratio of 1: t with one degree of freedom fewer than prompts, errors robust to them."
+        ),
         "p_bh": share("p after Benjamini and Hochberg's correction over the whole table."),
         "prompt_sd": number("Standard deviation of the prompts' random intercepts (logit).", pa.Check.ge(0)),
         "converged": flag("Whether the maximum of the likelihood was found."),

@@ -52,8 +52,9 @@ def _rows(trend: TrendConfig, arms: Arms, config: StatsConfig) -> list[dict[str,
         )
         n = int(paired.sum())
         for place, (point, comparison) in enumerate(zip(trend.points, points, strict=True)):
-            if resampled(comparison.terms) and n >= 2:
-                low[place], high[place], _, _ = crossed(comparison.at(paired), 1 - config.confidence)
+            varied = crossed(comparison.at(paired), 1 - config.confidence) if resampled(comparison.terms) else None
+            if varied is not None:
+                low[place], high[place] = varied.low, varied.high
             domain, judge, instrument, target = whole.key
             name, denominator = whole.statistic
             found.append(

@@ -2,7 +2,9 @@
 
 An effect is the mean change of an outcome from the untouched arm, paired by prompt. It is an effect of the feature only
 in so far as it exceeds what edits of equal norm on random features do: the *excess* over their mean, tested by flipping
-the signs of prompts and corrected by Holm over all targets and doses of an arm and outcome.
+the signs of prompts and corrected by Holm over all targets and doses of an arm and outcome. What is amplified has the
+norm of its controls. What is suppressed was as large as it was: there the controls' change is scaled to the edit's
+norm, as if it grew in proportion.
 """
 
 import logging
@@ -85,15 +87,19 @@ def _arm_outcome(rows: pd.DataFrame, settings: StatsConfig) -> pd.DataFrame:
     prompts = rows[PROMPT].drop_duplicates().sort_values(PROMPT)
     place = {tuple(prompt): i for i, prompt in enumerate(prompts.itertuples(index=False))}
     groups = list(rows.groupby(TARGET, sort=True))
+    norms = rows[rows["kind"] == "random feature"].groupby(["matched_to", "dose"])["edit_norm"].mean()
     change, excess = np.zeros((2, len(prompts), len(groups)))
     counted = np.zeros((len(prompts), len(groups)))
     table = []
     for column, (_, group) in enumerate(groups):
         at = [place[tuple(prompt)] for prompt in group[PROMPT].itertuples(index=False)]
         change[at, column] = group["change"]
-        excess[at, column] = group["change"] - group["control_change"]
-        counted[at, column] = 1
         first = group.iloc[0]
+        norm = float(norms.get((first["matched_to"], first["dose"]), np.nan))
+        scale = 1.0 if first["kind"] == "random feature" or not norm > 0 else first["edit_norm"] / norm
+        control = scale * group["control_change"]
+        excess[at, column] = group["change"] - control
+        counted[at, column] = 1
         table.append(
             {
                 **{name: first[name] for name in [*TARGET, "association", "edit_norm"]},
@@ -101,8 +107,10 @@ def _arm_outcome(rows: pd.DataFrame, settings: StatsConfig) -> pd.DataFrame:
                 "value": group["value"].mean(),
                 "baseline": group["baseline"].mean(),
                 "change": group["change"].mean(),
-                "control_change": group["control_change"].mean(),
-                "excess": (group["change"] - group["control_change"]).mean(),
+                "control_change": control.mean(),
+                "control_norm": norm,
+                "scale": scale,
+                "excess": (group["change"] - control).mean(),
             }
         )
     found = pd.DataFrame(table)
@@ -111,7 +119,11 @@ def _arm_outcome(rows: pd.DataFrame, settings: StatsConfig) -> pd.DataFrame:
     found["excess_low"], found["excess_high"] = intervals(excess, counted, names, settings)
     of_controls = found[found["kind"] == "random feature"].groupby(["matched_to", "dose"])["change"]
     least, most = (of_controls.agg(f).rename(f"control_{f}") for f in ("min", "max"))
-    found = found.join(least, on=["matched_to", "dose"]).join(most, on=["matched_to", "dose"])
+    for column in (least, most):
+        found = found.join(column, on=["matched_to", "dose"])
+    # of what is under test they are taken at the norm of its edit
+    ends = found[["control_min", "control_max"]].mul(found["scale"], axis=0)
+    found["control_min"], found["control_max"] = ends.min(axis=1), ends.max(axis=1)
     tested = (found["kind"] != "random feature").to_numpy()
     found["p"], found["p_holm"] = np.nan, np.nan
     p = p_values(excess[:, tested], counted[:, tested] > 0, names, settings)
@@ -125,7 +137,8 @@ def _verdicts(table: pd.DataFrame, config: SteerConfig) -> pd.Series:
 
     ``cause``: the outcome moves as the association says, farther than every control moves it, with a significant
     excess, and coherence or the references' likelihood falls by no more than the settings allow. ``damage``: all but
-    the last. ``reversed``: significant and beyond every control in the other direction. ``not shown``: anything else.
+    the last. ``reversed``: significant and beyond every control in the other direction. ``not shown``: anything else,
+    and what has controls that changed nothing at all, as features that are never active when they are suppressed.
     """
     beside = table.set_index([*TARGET, "outcome"])["change"]
     verdicts = []
@@ -138,7 +151,7 @@ def _verdicts(table: pd.DataFrame, config: SteerConfig) -> pd.Series:
         cost = BESIDE[row.outcome]
         place = (row.arm, row.kind, row.feature, row.matched_to, row.dose, cost)
         loss = -float(beside.get(place, np.nan))
-        if not row.p_holm < config.alpha or not outside or np.sign(row.excess) != moved:
+        if not row.control_norm > 0 or not row.p_holm < config.alpha or not outside or np.sign(row.excess) != moved:
             verdicts.append("not shown")
         elif moved != expected:
             verdicts.append("reversed")

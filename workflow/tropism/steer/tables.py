@@ -44,9 +44,12 @@ INTERVENTIONS_SCHEMA = pa.DataFrameSchema(
         "change": number("value - baseline, paired by prompt", nullable=False),
         "low": number("change, lower end of 95 %, bootstrap over prompts"),
         "high": number("change, upper end of 95 %"),
-        "control_change": number("mean change by the random features matched to it, same dose", nullable=False),
-        "control_min": number("least change by one of them", nullable=False),
-        "control_max": number("greatest change by one of them", nullable=False),
+        "control_change": number(
+            "mean change by the random features matched to it, same dose, x edit_norm / control_norm", nullable=False
+        ),
+        "control_min": number("least change by one of them, scaled alike", nullable=False),
+        "control_max": number("greatest change by one of them, scaled alike", nullable=False),
+        "control_norm": number("mean edit_norm of those", nullable=False),
         "excess": number("change - control_change", nullable=False),
         "excess_low": number("excess, lower end of 95 %, bootstrap over prompts"),
         "excess_high": number("excess, upper end of 95 %"),
