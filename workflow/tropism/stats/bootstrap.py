@@ -132,7 +132,8 @@ def _ends(numerator: Floats, count: Floats, counts: NDArray[np.uint16], config: 
         whole: Mask = ~undefined & (np.ptp(values, axis=1) > 0)
         if whole.any():
             levels[whole] = bca_levels(values[whole], numerator[:, whole], count[:, whole], plain[whole])
-        levels = np.where(np.isnan(levels).any(1)[:, None], plain, levels)
+        lacking = np.isnan(levels).any(axis=1)
+        levels[lacking] = plain[lacking]
     ends = np.empty((len(values), 2))
     for series, level in enumerate(levels):
         drawn = values[series]

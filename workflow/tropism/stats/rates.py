@@ -71,7 +71,7 @@ def _rows(blocks: Sequence[Block], config: StatsConfig) -> pd.DataFrame:
         if len(block.trainings) >= FEWEST:
             low[place], high[place] = percentiles(drawn, config)
         if name == "rate" and block.reading is not None and known_error(block.reading, block.target, denominator):
-            n = np.count_nonzero(sums.count)
+            n = int(np.count_nonzero(sums.count))
             corrections[place] = corrected(sums.value, drawn, block.reading, block.judge, config, n)
     columns = dict(zip(("corrected", "corrected_low", "corrected_high"), corrections.T, strict=True))
     return pd.DataFrame(rows).assign(low=low, high=high, **columns)
