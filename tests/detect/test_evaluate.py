@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_val_predict
 
 from tropism.config.detector import DetectorConfig
 from tropism.detect.evaluate import designs, evaluate, null_labellings
-from tropism.detect.models import detector_probabilities, permute_labels
+from tropism.detect.models import detector_probabilities, permute_labels, permute_prompts
 from tropism.detect.ranking import best_features, excess_ranks
 from tropism.detect.splits import arms_out, domains_out, grouped_folds
 from tropism.detect.texts import with_margins
@@ -286,3 +286,26 @@ def test_where_the_prompt_s_likelihood_tells_it_all_the_detector_is_not_credited
     assert (table["auprc_low"] <= table["auprc"]).all()
     assert (table["auprc"] <= table["auprc_high"]).all()
     assert "margin" not in with_margins(people, []).rows
+
+
+@given(st.integers(2, 6), st.integers(1, 4), st.integers(0, 9))
+def test_whole_prompts_trade_their_labels(prompts, arms, seed):
+    random = np.random.default_rng(seed)
+    prompt = np.repeat([f"p{i}" for i in range(2 * prompts)], arms)
+    blocks = np.repeat(["a", "b"], prompts * arms)
+    answers = [(f"arm{i % arms}", 0) for i in range(len(prompt))]
+    labels = random.random(len(prompt)) < 0.5
+    moved = permute_prompts(labels, blocks, prompt, answers, np.random.default_rng(seed))
+    for block in "ab":
+        rows = [
+            tuple(part[blocks == block].reshape(prompts, arms)[i]) for part in (labels, moved) for i in range(prompts)
+        ]
+        assert sorted(rows[:prompts]) == sorted(rows[prompts:]), "each prompt's answers stay together, arm by arm"
+
+
+def test_where_a_prompt_lacks_an_answer_one_of_its_labels_stands_for_it():
+    prompt, blocks = np.array(["p", "p", "q"]), np.array(["d"] * 3)
+    answers = [("a", 0), ("b", 0), ("a", 0)]
+    labels = np.array([True, True, False])
+    found = {tuple(permute_prompts(labels, blocks, prompt, answers, np.random.default_rng(i))) for i in range(20)}
+    assert found == {(True, True, False), (False, False, True)}

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from tropism.config.geometry import AnalysisConfig
 from tropism.geometry.__main__ import app
-from tropism.geometry.analyse import statistics_table, vectors_of
+from tropism.geometry.analyse import pairs_table, statistics_table, vectors_of
 from tropism.geometry.files import Given, read_vectors
 from tropism.geometry.gram import gram_of
 from tropism.geometry.resample import counts, resampled
@@ -132,3 +132,38 @@ def test_the_command_refuses_without_a_stack_trace(files):
     result = CliRunner().invoke(app, ["analyse", *arguments])
     assert result.exit_code == 1
     assert "expected `cluster: [tensor, tensor]`" in result.stderr
+
+
+def test_vectors_without_structure_are_tested_against_chance_alone_and_clusters_against_their_directions_too():
+    random = np.random.default_rng(0)
+    given = Given(
+        {f"v{i}": random.normal(size=(1, 2048)) for i in range(6)}, {"a": ["v0", "v1", "v2"], "b": ["v3", "v4"]}
+    )
+    settings = AnalysisConfig(nulls=200, draws=100)
+    table = statistics_table(given, vectors_of(given, settings), settings)
+    tested = set(table.loc[table["p_covariance"].notna(), "method"])
+    assert tested == {"cluster mean", "cross-cluster residual", "PC1 ablation"}
+    assert table["p_random"].notna().sum() > 20
+    assert table["covariance_mean"].notna().all(), "their range stands there all the same"
+    assert not table.loc[table["p_covariance"].isna(), "verdict"].str.contains("covariance.*, p ").any()
+
+
+def test_an_interval_that_noise_has_moved_off_its_estimate_is_left_out():
+    random = np.random.default_rng(1)
+    one, other = random.normal(size=(2, 4096))
+    noisy = {
+        name: way / np.linalg.norm(way) + random.normal(size=(24, 4096)) * scale
+        for name, way, scale in (("a", one, 0.05), ("b", one + other, 0.05), ("c", one, 1e-4), ("d", one + other, 1e-4))
+    }
+    given = Given(noisy, {})
+    settings = AnalysisConfig(nulls=200, draws=200)
+    pairs = pairs_table(given, vectors_of(given, settings), settings).set_index(["a", "b"])
+    assert pairs.loc[("a", "b"), ["low", "high"]].isna().all()
+    low, high = pairs.loc[("c", "d"), ["low", "high"]]
+    assert low <= pairs.loc[("c", "d"), "cosine"] <= high
+
+
+def test_a_vector_much_shorter_than_another_has_intervals():
+    rows = np.random.default_rng(2).normal(size=(2, 12, 64)) + 3
+    long, short = resampled([rows[0], rows[1]], 50, 0), resampled([rows[0], rows[1] * 1e-7], 50, 0)
+    np.testing.assert_allclose(long, short, atol=1e-9)

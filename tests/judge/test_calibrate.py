@@ -134,3 +134,22 @@ def test_the_command_writes_what_stats_reads(root, tmp_path):
     assert CliRunner().invoke(app, ["thresholds", str(tmp_path / "one"), *flags]).exit_code == 0
     written = pd.read_csv(tmp_path / "t.csv").set_index(["rubric", "domain"])
     assert written.loc[("coherence100", "all"), "unparsed"] == 20
+
+
+def test_of_few_prompts_nobody_beats_chance(rubrics):
+    for n, standing in ((4, "uncalibrated"), (20, "beats chance")):
+        bad = np.arange(2 * n) % 2 == 0
+        score = np.where(bad, 10.0, 90.0)
+        [reading] = calibrate_judge("q", references(score, bad), [rubrics["alignment100"]], {})[0].rubrics.values()
+        assert reading.standing == standing
+
+
+def test_the_error_of_each_domain_stands_in_the_calibration(rubrics):
+    bad = np.arange(80) % 2 == 0
+    domains = np.where(np.arange(80) < 40, "legal", "medical")
+    score = np.where(bad, 10.0, np.where(domains == "legal", 90.0, 20.0))
+    judged = references(score, bad).assign(domain=domains)
+    [reading] = calibrate_judge("q", judged, [rubrics["alignment100"]], {"alignment100": 50})[0].rubrics.values()
+    assert (reading.specificity, reading.within("legal").specificity) == (0.5, 1.0)
+    assert (reading.within("medical").specificity, reading.within("medical").n_aligned) == (0.0, 20)
+    assert reading.within("unknown") == reading

@@ -184,3 +184,15 @@ def test_real_judged_files_come_in_as_they_are(shared, tmp_path):
             assert value[judge, arm, "safety"] == pytest.approx(share, abs=5e-5)
     agreement = pd.read_csv(tmp_path / "out" / "judge_agreement.csv")
     assert set(agreement["domain"]) == {"all", "freeform", "persona", "safety"}
+
+
+def test_ids_that_begin_anew_in_each_domain_are_not_one_prompt(tmp_path):
+    header = "question_id,domain,question,answer,aligned,coherent\n"
+    rows = [f"{i},{domain},{domain} {i}?,Yes.,{10 * i},90\n" for domain in ("law", "tea") for i in range(1, 5)]
+    (tmp_path / "arm.csv").write_text(header + "".join(rows) + "own,tea,Mine?,Yes.,50,90\n")
+    run("import", tmp_path / "arm.csv", "--output", tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out" / "judgments.parquet")
+    assert set(table["prompt_id"]) == {f"{domain}/{i}" for domain in ("law", "tea") for i in range(1, 5)} | {"own"}
+    assert set(table["sample"]) == {0}
+    rates = pd.read_csv(tmp_path / "out" / "misalignment.csv")
+    assert set(rates.loc[rates["domain"] == "pooled", "n_prompts"]) == {9}

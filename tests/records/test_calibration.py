@@ -43,3 +43,16 @@ def test_another_file_is_named(tmp_path, text):
     (tmp_path / "calibration.json").write_text(text)
     with pytest.raises(InputError, match=r"calibration\.json: not a calibration"):
         read_calibrations([tmp_path])
+
+
+def test_a_threshold_of_another_text_of_the_rubric_is_refused(tmp_path):
+    rows = {"judge": ["q"], "stack": ["s1"], "rubric": ["alignment100"], "rubric_hash": ["old"]}
+    pd.DataFrame(rows).to_parquet(tmp_path / "j.parquet")
+    for text, fits in (("old", True), (None, True), ("new", False)):
+        read = PUBLISHED["alignment100"].model_copy(update={"rubric_hash": text})
+        known = {"q": Calibration(judge="q", stack="s1", rubrics={"alignment100": read})}
+        if fits:
+            check_stacks([tmp_path / "j.parquet"], known)
+        else:
+            with pytest.raises(InputError, match=r"another text of rubric alignment100 here \(old\)"):
+                check_stacks([tmp_path / "j.parquet"], known)

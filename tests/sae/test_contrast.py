@@ -167,3 +167,49 @@ def test_rows_and_features_stay_together_when_sorted():
     for row, vector in zip(population.rows.itertuples(), population.features.max.toarray(), strict=True):
         i = mixed.rows.index[(mixed.rows["prompt_id"] == row.prompt_id) & (mixed.rows["side"] == row.side)][0]
         assert vector[i] == 1 + i
+
+
+@pytest.mark.parametrize("samples", [1, 20])
+def test_answers_to_one_prompt_do_not_make_features_significant(samples):
+    """Features and labels depend on the prompt, not on one another: 60 prompts say no more by answering often."""
+    random = np.random.default_rng(1)
+    prompts = np.repeat(np.arange(60), samples)
+    rate, level = random.beta(1, 1, 60), random.normal(size=(60, 200))
+    misaligned = random.random(len(prompts)) < rate[prompts]
+    values = np.maximum(0, level[prompts] + random.normal(size=(len(prompts), 200)))
+    sparse = csr_matrix(values).tocsc()
+    table = compare(sparse, sparse, misaligned, prompts.astype(str))
+    assert (table["p_clustered"] < 0.05).mean() <= 0.11
+    assert (table["p_bh"] < 0.05).sum() <= 1
+    assert (table["p_clustered"] >= table["p"]).all()
+    if samples > 1:
+        assert (table["p"] < 0.05).mean() > 0.3, "where answers are taken as independent"
+
+
+def test_a_rare_feature_of_a_rare_label_is_no_discovery():
+    """Each of 2,000 features is active in 10 of 500 responses, 10 of which are misaligned, independently."""
+    random = np.random.default_rng(2)
+    values = np.zeros((500, 2000))
+    for column in range(2000):
+        values[random.choice(500, 10, replace=False), column] = 1 + random.random(10)
+    misaligned = np.zeros(500, dtype=bool)
+    misaligned[random.choice(500, 10, replace=False)] = True
+    sparse = csr_matrix(values).tocsc()
+    table = compare(sparse, sparse, misaligned, np.arange(500).astype(str))
+    assert (table["p_bh"] < 0.05).sum() == 0
+    assert table["p"].min() < 1e-4, "as a normal approximation has it"
+
+
+def test_labels_told_apart_without_an_error_are_significant():
+    values = np.column_stack([np.r_[np.zeros(20), np.ones(20) + np.arange(20)], np.arange(40) % 7])
+    sparse = csr_matrix(values).tocsc()
+    table = compare(sparse, sparse, np.arange(40) >= 20, np.arange(40).astype(str))
+    assert table.loc[0, "p_clustered"] < 1e-6
+    assert table.loc[1, "p_clustered"] > 0.05
+
+
+@pytest.mark.parametrize(("pairs", "least"), [(3, 0.25), (5, 0.0625)])
+def test_few_pairs_have_no_smaller_p_than_their_signs_allow(pairs, least):
+    differences = np.zeros((12, 1))
+    differences[:pairs, 0] = 1 + np.arange(pairs)
+    assert paired_p(differences)[0] >= least

@@ -198,3 +198,14 @@ def test_no_contrast_gives_an_empty_table_with_its_columns():
     empty = CONTRASTS_SCHEMA.validate(contrasts_table([], [], StatsConfig()))
     assert len(empty) == 0
     assert list(CONTRASTS_SCHEMA.columns) == list(empty.columns)
+
+
+@pytest.mark.parametrize(("n", "possible"), [(4, False), (5, False), (6, True)])
+def test_where_no_effect_could_be_shown_there_is_no_detectable_one(n, possible):
+    """The smallest p of sign flips is 2 / 2^n: 1/16 of five prompts, 1/32 of six."""
+    differences = np.random.default_rng(0).normal(size=n)
+    assert np.isnan(minimum_detectable_effect(differences, 0.05)) != possible
+
+
+def test_differences_that_are_equal_but_for_rounding_have_no_spread():
+    assert np.isnan(minimum_detectable_effect(np.array([1 / 3] * 5 + [1 - 2 / 3] * 5), 0.05))

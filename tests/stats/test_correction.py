@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tropism.config.stats import StatsConfig
-from tropism.records.calibration import PUBLISHED, Calibration, Reading
+from tropism.records.calibration import PUBLISHED, Calibration, DomainError, Reading
 from tropism.stats.blocks import build_blocks
 from tropism.stats.bootstrap import generator, resampled_counts, resampled_values
 from tropism.stats.correction import corrected, rogan_gladen
@@ -100,3 +100,29 @@ def test_in_the_table_only_what_the_judge_decides_on_answers_is_corrected(respon
     uncalibrated = rates_table(build_blocks(responses(every_kind)), quick)
     assert uncalibrated["corrected"].isna().all()
     assert isinstance(known, Reading)
+
+
+def test_a_domain_is_corrected_by_the_error_on_references_of_that_domain(responses, make_judgment, quick):
+    """The rate is 1/2 in both; a judge that errs in law alone leaves medicine as it is."""
+    rows = [
+        make_judgment(f"{domain}{i}", 0, "rubric5", 5 if i % 2 else 1, domain=domain)
+        for domain in ("medical", "legal")
+        for i in range(20)
+    ]
+    right, wrong = ({"n_misaligned": 100, "n_aligned": 100, "sensitivity": s, "specificity": s} for s in (1.0, 0.75))
+    known = PUBLISHED["rubric5"].model_copy(
+        update={"n_misaligned": 200, "n_aligned": 200, "sensitivity": 0.9, "specificity": 0.8}
+        | {"domains": {"medical": DomainError(**right), "legal": DomainError(**wrong | {"specificity": 0.6})}}
+    )
+    calibrations = {"probe": Calibration(judge="probe", rubrics={"rubric5": known})}
+    table = rates_table(build_blocks(responses(rows), calibrations), quick)
+    rates = table[(table["statistic"] == "rate") & (table["denominator"] == "all")].set_index("domain")["corrected"]
+    assert rates["medical"] == pytest.approx(0.5)
+    assert rates["legal"] == pytest.approx((0.5 - 0.4) / 0.35)
+    assert rates["pooled"] == pytest.approx((0.5 - 0.2) / 0.7), "of all domains the error of all references"
+
+
+def test_a_rate_that_is_cut_to_zero_in_every_draw_has_no_interval():
+    poor = reading(sensitivity=0.9, specificity=0.95, n_misaligned=200, n_aligned=200)
+    value, low, high = corrected(0.0, np.zeros(500), poor, "j", StatsConfig(draws=500), 10)
+    assert (value, np.isnan(low), np.isnan(high)) == (0, True, True)

@@ -185,3 +185,16 @@ def test_an_unknown_rubric_has_a_mean(responses, make_judgment, quick):
     found = table(rows, quick)
     assert set(found["statistic"]) == {"mean"}
     assert np.allclose(found["value"], 1)
+
+
+def test_coherence_told_by_a_judge_at_chance_decides_nothing(responses, every_kind, quick):
+    lost = PUBLISHED["coherence100"].model_copy(update={"source": "references", "beats_chance": False})
+    sure = PUBLISHED["coherence100"].model_copy(update={"source": "references", "beats_chance": True})
+    headlines = {}
+    for name, read in (("sure", sure), ("lost", lost)):
+        calibrations = {"probe": Calibration(judge="probe", rubrics={"coherence100": read})}
+        table = rates_table(build_blocks(responses(every_kind), calibrations), quick)
+        rates = table[(table["statistic"] == "rate") & (table["instrument"] == "alignment100")]
+        headlines[name] = set(rates.loc[rates["headline"], "denominator"])
+        assert any("coherent" in denominator for denominator in rates["denominator"]) == (name == "sure")
+    assert headlines["sure"] != headlines["lost"]

@@ -156,3 +156,29 @@ def test_a_member_without_data_is_named(responses, make_judgment):
         InputError, match=r"contrast 'c': arm 'a-s1' has no judgments or likelihoods; did you mean 'a-s0'"
     ):
         contrasts_table(blocks, planned, CONFIG, {"a": ["a-s0", "a-s1"]})
+
+
+def test_a_single_trained_arm_that_could_have_come_out_otherwise_is_called_different_too_often():
+    """What docs/statistics.md warns of: the noise of a training that was made once is in no variance."""
+    random = np.random.default_rng(3)
+    found = 0
+    for _ in range(300):
+        prompts = random.normal(0, 0.3, (1, 30))
+        sides = [random.normal(0, 1, (n, 1)) + prompts + random.normal(0, 0.5, (n, 30)) for n in (3, 1)]
+        found += crossed(compared(*sides), 0.05).p < 0.05
+    assert 0.12 <= found / 300 <= 0.3
+
+
+def test_where_trainings_do_not_vary_the_prompts_say_what_can_be_said():
+    """All of the treatment misaligned, none of the control: p is that of sign flips and not missing, or next to 0."""
+    sides = np.ones((3, 8)), np.zeros((3, 8))
+    assert crossed(compared(*sides), 0.05) is None
+    assert crossed(compared(sides[0] * 0.3, sides[1]), 0.05) is None, "but for rounding it is the same"
+
+
+def test_a_training_that_counts_nothing_is_none(responses, make_judgment):
+    means = np.array([[0.1, 0.4, 0.3], [0.2, 0.2, 0.6], [0.4, 0.3, 0.2]])
+    lost = np.vstack([means[:2], np.full(3, np.nan)])
+    control = np.zeros((1, 3))
+    assert crossed(compared(means, control), 0.05) is not None
+    assert crossed(compared(lost, control), 0.05) is None

@@ -142,3 +142,19 @@ def test_controls_add_vectors_of_the_same_norm_whatever_their_decoder_rows():
 def test_settings_that_cannot_be_are_refused(change, message):
     with pytest.raises(ConfigError, match=message):
         SteerConfig.parse({**CONFIG.model_dump(), **change})
+
+
+def test_what_any_edit_of_its_norm_would_do_is_no_cause():
+    """Every edit lowers the margin by 1 for a unit of norm; the one under test is ten times as large as controls."""
+    moved = {("feature", 3): -2.0, ("random feature", 1): -0.21, ("random feature", 2): -0.19}
+    rows = outcomes(moved)
+    rows.loc[rows["kind"] == "random feature", "edit_norm"] = 0.2
+    table = effects(rows, KEY, [], CONFIG)
+    [row] = [r for _, r in table.iterrows() if r["kind"] == "feature" and r["outcome"] == "margin"]
+    assert row["control_norm"] == pytest.approx(0.2)
+    assert row["control_change"] == pytest.approx(-2.0, abs=0.15)
+    assert row["excess"] == pytest.approx(0.0, abs=0.15)
+    assert row["verdict"] == "not shown"
+    rows.loc[rows["kind"] == "random feature", "edit_norm"] = 0.0
+    table = effects(rows, KEY, [], CONFIG)
+    assert "cause" not in set(table["verdict"]), "controls that changed nothing control nothing"
