@@ -128,8 +128,10 @@ def test_one_prompt_has_no_interval_and_equal_prompts_a_degenerate_one(responses
         assert one["value"].notna().all()
         assert one[["low", "high"]].isna().all(axis=None)
         equal = table(responses([make_judgment(f"p{i}", 0, "rubric5", 2) for i in range(5)]), config)
-        assert (equal["low"] == equal["value"]).all()
-        assert (equal["high"] == equal["value"]).all()
+        means = equal[equal["statistic"] == "mean"]
+        assert len(means)
+        assert (means["low"] == means["value"]).all()
+        assert (means["high"] == means["value"]).all()
 
 
 def test_likelihoods_are_means_over_prompts(responses, quick):
@@ -198,3 +200,14 @@ def test_coherence_told_by_a_judge_at_chance_decides_nothing(responses, every_ki
         headlines[name] = set(rates.loc[rates["headline"], "denominator"])
         assert any("coherent" in denominator for denominator in rates["denominator"]) == (name == "sure")
     assert headlines["sure"] != headlines["lost"]
+
+
+@pytest.mark.parametrize(("score", "ends"), [(1, (0, 0.2471)), (5, (0.7529, 1))])
+def test_a_rate_of_nothing_or_all_is_as_unsure_as_its_prompts_are_few(score, ends, responses, make_judgment, quick):
+    """Of 0 of 13 the exact upper end is 1 - .025^(1/13) = .247 (Clopper and Pearson), however many samples agree."""
+    rows = [make_judgment(f"p{i}", sample, "rubric5", score) for i in range(13) for sample in range(3)]
+    table = rates_table(build_blocks(responses(rows)), quick)
+    rates = table[table["statistic"] == "rate"]
+    assert len(rates)
+    for row in rates.itertuples():
+        assert (row.low, row.high) == pytest.approx(ends, abs=1e-4)
