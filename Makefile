@@ -11,7 +11,7 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 PACKAGE := workflow/tropism
 
-.PHONY: demo test test-slow test-plans test-workflow test-slurm test-browser check lock readers recover
+.PHONY: demo test test-slow test-plans test-workflow test-kills test-slurm test-browser check lock readers recover
 
 demo: $(VENV)/installed
 	snakemake --cores $(CORES) $(if $(MEMORY),--resources mem_mb=$(MEMORY)) -- all write_report
@@ -32,6 +32,9 @@ test-plans: $(VENV)/installed
 # the same, and stages that are killed
 test-workflow: $(VENV)/installed
 	pytest -q -m slow tests/workflow
+
+test-kills: $(VENV)/installed
+	pytest -q -m slow tests/workflow/test_kill.py
 
 # on a SLURM of its own that the tests start on this machine; skipped where it cannot be installed (docs/cluster.md)
 test-slurm: $(VENV)/installed
