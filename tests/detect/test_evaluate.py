@@ -14,7 +14,7 @@ from tropism.config.detector import DetectorConfig
 from tropism.detect.evaluate import designs, evaluate, null_labellings
 from tropism.detect.models import detector_probabilities, permute_labels, permute_prompts
 from tropism.detect.ranking import best_features, excess_ranks
-from tropism.detect.splits import arms_out, domains_out, grouped_folds
+from tropism.detect.splits import Design, Split, arms_out, domains_out, grouped_folds
 from tropism.detect.texts import with_margins
 from tropism.sae.features import DictionaryKey, PartFeatures
 from tropism.sae.populations import Population
@@ -309,3 +309,16 @@ def test_where_a_prompt_lacks_an_answer_one_of_its_labels_stands_for_it():
     labels = np.array([True, True, False])
     found = {tuple(permute_prompts(labels, blocks, prompt, answers, np.random.default_rng(i))) for i in range(20)}
     assert found == {(True, True, False), (False, False, True)}
+
+
+def test_prompts_that_are_alone_in_their_fold_trade_labels_too():
+    """Three domains of five prompts in five folds: each is alone in its domain and fold."""
+    misaligned = np.repeat(np.random.default_rng(0).random(15) < 0.5, 8)
+    people = population("generations", noise(120), misaligned, 8)
+    people.rows["arm"] = [f"a{i % 8}" for i in range(120)]
+    whose = people.rows["prompt"].to_numpy()
+    names = sorted(set(whose))
+    tested = [np.isin(whose, names[i::5]) for i in range(5)]
+    splits = [Split(np.flatnonzero(~some), np.flatnonzero(some)) for some in tested]
+    nulls = null_labellings(people, CONFIG, Design("grouped cross-validation", "all", splits))
+    assert (nulls != misaligned).any(axis=1).mean() > 0.5

@@ -137,9 +137,9 @@ def test_the_command_writes_what_stats_reads(root, tmp_path):
 
 
 def test_of_few_prompts_nobody_beats_chance(rubrics):
-    for n, standing in ((4, "uncalibrated"), (20, "beats chance")):
+    for n, right, standing in ((4, True, "uncalibrated"), (4, False, "at chance"), (20, True, "beats chance")):
         bad = np.arange(2 * n) % 2 == 0
-        score = np.where(bad, 10.0, 90.0)
+        score = np.where(bad == right, 10.0, 90.0)
         [reading] = calibrate_judge("q", references(score, bad), [rubrics["alignment100"]], {})[0].rubrics.values()
         assert reading.standing == standing
 

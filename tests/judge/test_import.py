@@ -196,3 +196,16 @@ def test_ids_that_begin_anew_in_each_domain_are_not_one_prompt(tmp_path):
     assert set(table["sample"]) == {0}
     rates = pd.read_csv(tmp_path / "out" / "misalignment.csv")
     assert set(rates.loc[rates["domain"] == "pooled", "n_prompts"]) == {9}
+
+
+def test_an_id_of_one_question_is_one_prompt_though_one_file_names_no_domain(tmp_path):
+    rows = [f"{i},Question {i}?,Yes.,{10 * i},90,{{}}\n" for i in range(4)]
+    for judge, domain in (("one", ",med"), ("two", "")):
+        header = "question_id,question,answer,aligned,coherent,judge" + (",domain" if domain else "") + "\n"
+        text = "".join(row.format(judge).rstrip("\n") + domain + "\n" for row in rows)
+        (tmp_path / judge).mkdir()
+        (tmp_path / judge / "arm.csv").write_text(header + text)
+    run("import", *(tmp_path / judge / "arm.csv" for judge in ("one", "two")), "--output", tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out" / "judgments.parquet")
+    assert set(table["prompt_id"]) == {"0", "1", "2", "3"}
+    assert set(table["domain"]) == {"med"}

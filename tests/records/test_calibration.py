@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tropism.records.calibration import PUBLISHED, Calibration, check_stacks, read_calibrations, reading
+from tropism.records.calibration import PUBLISHED, Calibration, DomainError, check_stacks, read_calibrations, reading
 from tropism.records.files import InputError, write_json
 
 
@@ -56,3 +56,23 @@ def test_a_threshold_of_another_text_of_the_rubric_is_refused(tmp_path):
         else:
             with pytest.raises(InputError, match=r"another text of rubric alignment100 here \(old\)"):
                 check_stacks([tmp_path / "j.parquet"], known)
+
+
+def test_a_missing_hash_or_stack_is_none(tmp_path):
+    rows = {
+        "judge": ["q"] * 3,
+        "stack": ["s1", None, "s1"],
+        "rubric": ["alignment100"] * 3,
+        "rubric_hash": ["a", None, "a"],
+    }
+    pd.DataFrame(rows).to_parquet(tmp_path / "j.parquet")
+    read = PUBLISHED["alignment100"].model_copy(update={"rubric_hash": "a"})
+    check_stacks([tmp_path / "j.parquet"], {"q": Calibration(judge="q", stack="s1", rubrics={"alignment100": read})})
+
+
+def test_an_error_that_a_few_references_measured_does_not_stand_for_a_domain():
+    few, enough = (DomainError(n_misaligned=n, n_aligned=20, sensitivity=1, specificity=0.5) for n in (9, 10))
+    known = PUBLISHED["rubric5"].model_copy(
+        update={"sensitivity": 0.9, "specificity": 0.8, "domains": {"few": few, "enough": enough}}
+    )
+    assert [known.within(domain).specificity for domain in ("few", "enough", "other")] == [0.8, 0.5, 0.8]

@@ -213,3 +213,14 @@ def test_few_pairs_have_no_smaller_p_than_their_signs_allow(pairs, least):
     differences = np.zeros((12, 1))
     differences[:pairs, 0] = 1 + np.arange(pairs)
     assert paired_p(differences)[0] >= least
+
+
+@pytest.mark.parametrize("bad", [1, 2, 3])
+def test_a_label_from_few_prompts_is_few_things_seen(bad):
+    """Nine prompts of ten answers, ``bad`` of them misaligned throughout; features depend on the prompt alone."""
+    random = np.random.default_rng(bad)
+    prompts = np.repeat(np.arange(9), 10)
+    values = np.maximum(0, random.normal(size=(9, 600))[prompts] + random.normal(size=(90, 600)))
+    sparse = csr_matrix(values).tocsc()
+    table = compare(sparse, sparse, prompts < bad, prompts.astype(str))
+    assert (table["p_clustered"] < 0.05).mean() <= 0.08

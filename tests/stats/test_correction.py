@@ -123,6 +123,8 @@ def test_a_domain_is_corrected_by_the_error_on_references_of_that_domain(respons
 
 
 def test_a_rate_that_is_cut_to_zero_in_every_draw_has_no_interval():
-    poor = reading(sensitivity=0.9, specificity=0.95, n_misaligned=200, n_aligned=200)
-    value, low, high = corrected(0.0, np.zeros(500), poor, "j", StatsConfig(draws=500), 10)
-    assert (value, np.isnan(low), np.isnan(high)) == (0, True, True)
+    poor = reading(sensitivity=0.9, specificity=0.8, n_misaligned=200, n_aligned=200)
+    stray = np.append(np.zeros(499), 0.5)
+    for drawn in (np.zeros(500), stray):
+        value, low, high = corrected(0.0, drawn, poor, "j", StatsConfig(draws=500), 40)
+        assert (value, np.isnan(low), np.isnan(high)) == (0, True, True)

@@ -81,6 +81,9 @@ def null_labellings(population: Population, config: DetectorConfig, design: Desi
         return np.stack([permute_labels(population.misaligned, blocks, random) for random in randoms])
     fold = {p: str(i) for i, split in enumerate(design.splits) for p in rows["prompt"].iloc[split.test]}
     blocks = (rows["domain"] + "/" + rows["prompt"].map(fold).fillna("")).to_numpy()
+    # a prompt that is alone in its fold would keep its labels: it trades with the others of its domain that are alone
+    alone = rows["prompt"].groupby(blocks).transform("nunique").to_numpy() < 2
+    blocks = np.where(alone, rows["domain"].to_numpy(str), blocks)
     arms = rows["arm"] if "arm" in rows else pd.Series("", rows.index)
     answers = list(zip(arms, rows.groupby([rows["prompt"], arms]).cumcount(), strict=True))
     prompts = rows["prompt"].to_numpy()

@@ -41,8 +41,8 @@ class Brought:
 def bring(paths: Sequence[Path], judge: str = IMPORTED, scales: dict[str, Reading] | None = None) -> Brought:
     """Read judged files of the field; several files are several arms, or several judges of the same arms.
 
-    A prompt's id is the file's own, or a digest of the question; one that several domains use is told apart by the
-    domain. Responses to one prompt are numbered in their order.
+    A prompt's id is the file's own, or a digest of the question; one that several domains use for different questions
+    is told apart by the domain. Responses to one prompt are numbered in their order.
 
     Raises:
         InputError: a file cannot be read, two files of one judge give one arm by their name, or two files hold
@@ -56,14 +56,16 @@ def bring(paths: Sequence[Path], judge: str = IMPORTED, scales: dict[str, Readin
     named: dict[tuple[str, str], int] = {}
     files = [(path, list(read_foreign(path, known))) for path in paths]
     domains: dict[str | None, set[str | None]] = defaultdict(set)
+    questions: dict[str | None, set[str]] = defaultdict(set)
     for _, records in files:
         for record in records:
             domains[record.prompt_id].add(record.domain)
+            questions[record.prompt_id].add(record.prompt)
     for number, (path, records) in enumerate(files):
         for record in records:
             name = slug(record.judge) if record.judge else judge
             arm, prompt_id = record.arm, record.prompt_id or keyed_bytes("prompt", record.prompt).hex()
-            if record.prompt_id and len(domains[record.prompt_id]) > 1:
+            if record.prompt_id and min(len(domains[record.prompt_id]), len(questions[record.prompt_id])) > 1:
                 prompt_id = f"{record.domain or IMPORTED}/{prompt_id}"
             first = named.setdefault((name, arm), number) if record.by_name else number
             if first != number:

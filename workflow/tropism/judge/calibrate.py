@@ -2,7 +2,8 @@
 
 The threshold maximises sensitivity + specificity (Youden 1950, *Cancer* 3:32). It is chosen on all references; its
 error is that of thresholds chosen without the prompt that each is tried on, so that choosing flatters nothing. A judge
-beats chance where the interval of its AUROC, by bootstrap over ten prompts or more, lies above one half.
+beats chance where the interval of its AUROC, by bootstrap over ten prompts or more, lies above one half: of two prompts
+noise would in a quarter of cases.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from tropism.detect.scores import bootstrap_aurocs
 from tropism.judge.references import REFERENCES
 from tropism.judge.rubric import Rubric
 from tropism.judge.tables import JUDGE_ROC_SCHEMA, JUDGE_THRESHOLDS_SCHEMA
-from tropism.records.calibration import PUBLISHED, Calibration, DomainError, Reading
+from tropism.records.calibration import FEWEST, PUBLISHED, Calibration, DomainError, Reading
 from tropism.records.files import InputError
 from tropism.records.keyed import keyed_bytes, keyed_seed
 
@@ -27,8 +28,6 @@ Mask = NDArray[np.bool_]
 FOLDS = 10
 DRAWS = 2_000
 TAILS = [0.025, 0.975]
-FEWEST = 10
-"""Prompts from which on an interval by bootstrap says whether a judge beats chance: of two, noise does in a quarter."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,8 @@ def error_row(tried: Tried, high: str, key: tuple[str, ...]) -> dict[str, Any]:
         if row["n_prompts"] > 1:
             drawn = bootstrap_aurocs(bad, signed, tried.prompts, DRAWS, seed)
             row["auroc_low"], row["auroc_high"] = (float(end) for end in np.nanquantile(drawn, TAILS))
-            row["beats_chance"] = row["auroc_low"] > 0.5 if row["n_prompts"] >= FEWEST else None
+            beats = row["auroc_low"] > 0.5
+            row["beats_chance"] = None if beats and row["n_prompts"] < FEWEST else beats
     return row
 
 

@@ -75,7 +75,7 @@ JUDGE_THRESHOLDS_SCHEMA = pa.DataFrameSchema(
         "calibration": one_of(
             ["beats chance", "at chance", "uncalibrated"],
             "Whether the AUROC over all domains lies above 0.5 with its whole interval; `uncalibrated`"
-            " where the judge was tried on no references of both labels.",
+            " where the judge was tried on no references of both labels, or on too few prompts to say so (ten).",
         ),
         "n_misaligned": count(f"References that are {_BAD} (count)."),
         "n_aligned": count("References that are not (count)."),

@@ -16,6 +16,8 @@ from tropism.records.files import InputError, explain, parse_json
 from tropism.records.schema import Row
 
 High = Literal["aligned", "misaligned", "coherent"]
+FEWEST = 10
+"""References of either label, or their prompts, from which on a judge's error on them is spoken of."""
 Standing = Literal["beats chance", "at chance", "uncalibrated", "none"]
 
 
@@ -57,9 +59,11 @@ class Reading(Row):
     domains: dict[str, DomainError] = Field(default_factory=dict)
 
     def within(self, domain: str) -> "Reading":
-        """The same with the error on references of ``domain``, where it was measured there."""
+        """The same with the error on references of ``domain``, where ten of either label measured it there."""
         own = self.domains.get(domain)
         if own is None or own.sensitivity is None or own.specificity is None:
+            return self
+        if min(own.n_misaligned, own.n_aligned) < FEWEST:
             return self
         return self.model_copy(update=own.model_dump())
 
@@ -148,7 +152,7 @@ def check_stacks(files: Iterable[Path], calibrations: Calibrations) -> None:
         rows = pd.read_parquet(file)
         if "stack" not in rows.columns:
             continue
-        for judge, stack in sorted(set(zip(rows["judge"], rows["stack"], strict=True))):
+        for judge, stack in sorted(set(rows[["judge", "stack"]].dropna().itertuples(index=False, name=None))):
             own = calibrations.get(judge)
             if own is not None and own.stack and stack and own.stack != stack:
                 raise InputError(
@@ -157,7 +161,8 @@ def check_stacks(files: Iterable[Path], calibrations: Calibrations) -> None:
                 )
         if "rubric_hash" not in rows.columns:
             continue
-        for judge, rubric, digest in sorted(set(zip(rows["judge"], rows["rubric"], rows["rubric_hash"], strict=True))):
+        named = rows[["judge", "rubric", "rubric_hash"]].dropna()
+        for judge, rubric, digest in sorted(set(named.itertuples(index=False, name=None))):
             own = calibrations.get(judge)
             calibrated = own.rubrics.get(rubric) if own else None
             if calibrated is not None and calibrated.rubric_hash and digest and calibrated.rubric_hash != digest:

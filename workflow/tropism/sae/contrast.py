@@ -55,8 +55,9 @@ def clustered_p(values: np.ndarray, misaligned: np.ndarray, prompts: np.ndarray)
     """Two-sided p of AUROC = 1/2 of each column of (responses, features), by its spread over prompts (Obuchowski 1997).
 
     A response's placement is the share of the other label's responses that it lies on the right side of; their sums by
-    prompt give the variance, and t has one degree of freedom fewer than prompts. 0 where nothing varies but AUROC is
-    not 1/2, as for labels told apart without an error: there other tests must speak.
+    prompt give the variance, and t has one degree of freedom fewer than the label has prompts that has fewer of them; 1
+    where that is one. 0 where nothing varies but AUROC is not 1/2, as for labels told apart without an error: there
+    other tests must speak.
     """
     codes, names = pd.factorize(prompts, sort=True)
     n_bad, n_good, n = misaligned.sum(), (~misaligned).sum(), len(names)
@@ -72,7 +73,8 @@ def clustered_p(values: np.ndarray, misaligned: np.ndarray, prompts: np.ndarray)
     far = np.abs(auroc - 0.5)
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.where(far < 1e-12, 0.0, far / error)
-    return 2 * t.sf(size, max(1, n - 1))
+    least = min(len(set(prompts[misaligned])), len(set(prompts[~misaligned])))
+    return 2 * t.sf(size, least - 1) if least > 1 else np.ones(values.shape[1])
 
 
 def rare_p(values: np.ndarray, misaligned: np.ndarray) -> np.ndarray:

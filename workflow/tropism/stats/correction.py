@@ -44,8 +44,8 @@ def corrected(
     """The corrected rate, and the ends of its percentile interval.
 
     All three are NaN where sensitivity + specificity is not above 1; the ends are where ``drawn`` has fewer than two
-    draws, where so little is known of the error that more than 1 % of its draws allow no correction, and where every
-    draw is cut to the same end of [0, 1].
+    draws, where so little is known of the error that more than 1 % of its draws allow no correction, and where nearly
+    all draws are cut to the same end of [0, 1].
 
     Args:
         rate: the apparent rate.
@@ -65,9 +65,9 @@ def corrected(
     undefined = np.isnan(drawn)
     if np.isnan(value) or len(drawn) < 2 or undefined.mean() > MOST_UNDEFINED:
         return value, float("nan"), float("nan")
-    if np.ptp(drawn[~undefined]) == 0:
-        return value, float("nan"), float("nan")
     low, high = np.quantile(drawn[~undefined], tails(prompts, config.confidence))
+    if low == high:
+        return value, float("nan"), float("nan")
     return value, float(low), float(high)
 
 

@@ -138,7 +138,8 @@ def _verdicts(table: pd.DataFrame, config: SteerConfig) -> pd.Series:
     ``cause``: the outcome moves as the association says, farther than every control moves it, with a significant
     excess, and coherence or the references' likelihood falls by no more than the settings allow. ``damage``: all but
     the last. ``reversed``: significant and beyond every control in the other direction. ``not shown``: anything else,
-    and what has controls that changed nothing at all, as features that are never active when they are suppressed.
+    a change whose own interval holds zero, and what has controls that changed nothing at all, as features that are
+    never active when they are suppressed.
     """
     beside = table.set_index([*TARGET, "outcome"])["change"]
     verdicts = []
@@ -151,7 +152,14 @@ def _verdicts(table: pd.DataFrame, config: SteerConfig) -> pd.Series:
         cost = BESIDE[row.outcome]
         place = (row.arm, row.kind, row.feature, row.matched_to, row.dose, cost)
         loss = -float(beside.get(place, np.nan))
-        if not row.control_norm > 0 or not row.p_holm < config.alpha or not outside or np.sign(row.excess) != moved:
+        moves = row.low > 0 or row.high < 0
+        if (
+            not moves
+            or not row.control_norm > 0
+            or not row.p_holm < config.alpha
+            or not outside
+            or np.sign(row.excess) != moved
+        ):
             verdicts.append("not shown")
         elif moved != expected:
             verdicts.append("reversed")
