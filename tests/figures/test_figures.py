@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Template
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -139,6 +140,35 @@ def test_each_figure_has_a_caption_that_gives_its_unit_or_interval(name: str, ro
     captions = (root / "workflow" / "report" / "figure.rst").read_text()
     (caption,) = re.findall(rf'figure == "{name}" %}}\n(.*?)\n{{%', captions, flags=re.DOTALL)
     assert re.search("interval|nats/token|[Cc]ount|p is", caption)
+
+
+def test_captions_give_the_level_of_the_intervals(root: Path):
+    template = Template((root / "workflow" / "report" / "figure.rst").read_text())
+    run = {"wildcards": {"figure": "misalignment"}, "output": {"findings": "x.rst"}}
+    for settings, level in (({"stats": {"confidence": 0.9}}, "90 %"), ({}, "95 %")):
+        assert f"Lines are {level} intervals" in template.render(snakemake={**run, "config": settings})
+
+
+def test_a_slope_has_a_panel_of_its_own_in_its_own_unit(tables: Path):
+    found = read_tables([tables], PLOTS["contrasts"].needs)
+    rows = found["contrasts"]
+    rate = rows[(rows["instrument"] == "rubric5") & (rows["statistic"] == "rate") & (rows["domain"] == canvas.POOLED)]
+    slope = rate.head(1).assign(contrast="dose", unit="share per share of metaphors masked", difference=0.0048)
+    both = pd.concat([rows, slope], ignore_index=True)
+    panels = drawn("contrasts", {"contrasts": both}).figure.axes
+    labels = {axes.get_xlabel().replace("\n", " ") for axes in panels}
+    assert "slope, percentage points per share of metaphors masked" in labels
+    (own,) = [axes for axes in panels if axes.get_xlabel().startswith("slope")]
+    assert [line.get_xdata()[0] for line in own.lines if line.get_marker() == "D"] == [pytest.approx(0.48)]
+
+
+def test_a_mark_stands_beside_its_own_untrained_arm_in_each_domain(tables: Path):
+    found = read_tables([tables], PLOTS["likelihood"].needs)
+    arms = [arm for arm in dict.fromkeys(found["misalignment"]["arm"]) if arm != "base"]
+    drawing = drawn("likelihood", found, ",".join(["base=base", *(f"{arm}=base" for arm in arms)]))
+    ticks = [line.get_xdata()[0] for line in drawing.figure.axes[0].lines if line.get_marker() == "|"]
+    margins = drawing.points[drawing.points["instrument"] == "margin"]
+    assert ticks == margins.loc[margins["arm"] != "base", "reference_value"].tolist()
 
 
 def test_rates_are_the_headline_ones_in_the_order_of_the_settings(tables: Path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tropism.figures.__main__ import app
-from tropism.figures.canvas import read_table
+from tropism.figures.canvas import difference_unit, read_table
 from tropism.figures.catalogue import CATALOGUE
 from tropism.figures.findings import FINDINGS, sentences
 from tropism.figures.latex import as_latex
@@ -74,6 +74,12 @@ def test_two_cells_of_one_name_are_both_left_out():
         (-0.4, "difference", "share", r"\ensuremath{-40.0}"),
         (0.00009, "p_holm", "", r"\ensuremath{<0.001}"),
         (0.0239976, "p_holm", "", "0.024"),
+        (0.1249, "p", "", "0.125"),
+        (0.847, "p_bh", "", "0.847"),
+        (0.9951, "p", "", "0.995"),
+        (0.0496, "p", "", "0.0496"),
+        (0.00005, "welch_p_holm", "", r"\ensuremath{<0.001}"),
+        (0.0048, "difference", "share per share of metaphors masked", "0.5"),
         (1.0, "p", "", "1.000"),
         (57, "n_prompts", "", "57"),
         (1234.5, "loss", "", "1230"),
@@ -83,6 +89,32 @@ def test_two_cells_of_one_name_are_both_left_out():
 )
 def test_how_a_number_is_printed(value, column, unit, text):
     assert printed(value, column, unit) == text
+
+
+def test_integers_keep_their_digits_where_a_cell_is_empty():
+    """An integer column with an empty cell is read from CSV as one of decimals."""
+    table = pd.DataFrame({"arm": ["a", "b"], "incoherent": [12345.0, float("nan")], "value": [12345.0, 1.0]})
+    note = Note("About.", ("arm",), {}, frozenset({"incoherent"}))
+    found = dict(MACRO.findall("\n".join(macros("t", table, note.key, note.whole))))
+    assert found == {"TAIncoherent": "12345", "TAValue": "12300", "TBValue": "1.00"}
+    assert re.search(r"a & 12345 & 12300", as_latex("t", table, note))
+
+
+def test_a_row_in_shares_is_in_per_cent_throughout(written, tables):
+    found = dict(MACRO.findall((written / "paper.tex").read_text()))
+    stem = "MisalignmentBasePooledProbeRubricFiveRateAnswer"
+    row = read_table(tables / "misalignment.csv", []).query(
+        "arm == 'base' and domain == 'pooled' and judge == 'probe' and instrument == 'rubric5' and statistic == 'rate'"
+        " and target == 'answer' and headline"
+    )
+    for macro, column in (("Value", "value"), ("Corrected", "corrected"), ("CorrectedHigh", "corrected_high")):
+        assert found[stem + macro] == f"{100 * row[column].iloc[0]:.1f}"
+
+
+def test_numbers_of_a_caption_are_printed_as_those_of_cells():
+    table = pd.DataFrame({"arm": ["a_1", "b"], "p_uniform": 0.000999000999, "n": 3, "who": "x_y"})
+    text = as_latex("t", table, Note("About 5 %.", ("arm",), {}))
+    assert r"About 5 \%. In all rows: p\_uniform: \ensuremath{<0.001}; n: 3; who: x\_y." in text
 
 
 @given(st.lists(st.text(st.characters(codec="ascii"), max_size=12), min_size=1, max_size=4))
@@ -115,6 +147,20 @@ def test_captions_say_the_numbers_of_the_points():
         " base, most 78.9% of 71 in harm."
     ]
     assert sentences("misalignment", points.head(0)) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "printed_unit"),
+    [
+        ("share", 100, "percentage points"),
+        ("share per share of metaphors masked", 100, "percentage points per share of metaphors masked"),
+        ("nats/token", 1, "nats/token"),
+        ("points (0 to 100 aligned)", 1, "points"),
+        ("points (0 to 100 aligned) per log10 parameters", 1, "points per log10 parameters"),
+    ],
+)
+def test_a_difference_is_printed_in_its_own_unit(unit, scale, printed_unit):
+    assert difference_unit(unit) == (scale, printed_unit)
 
 
 def test_every_figure_of_the_catalogue_has_findings():

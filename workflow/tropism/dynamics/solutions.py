@@ -8,8 +8,10 @@ import pandas as pd
 from tropism.config.stats import StatsConfig
 from tropism.stats.bootstrap import generator, intervals, resampled_counts
 from tropism.stats.instruments import Floats
+from tropism.stats.rates import unanimous
 
 log = logging.getLogger(__name__)
+RATES = ("misaligned_", "mentions_")
 COLUMNS = ["side", "metric", "level", "norm", "draw", "example", "value"]
 
 
@@ -32,6 +34,8 @@ def narrow_rows(name: str, measured: pd.DataFrame, stats: StatsConfig) -> pd.Dat
             low, high = _of_draws(some[some["example"].isin(wide.index)], (name, metric, level), stats)
         else:
             low, high = intervals(values, np.ones_like(values), wide.index.tolist(), stats)
+            if str(metric).startswith(RATES):
+                low, high = _exact_ends(values, low, high, stats.confidence)
         row = {"comparison": name, "metric": metric, "level": level, "n_examples": len(wide)}
         for column, what in enumerate(("general", "narrow", "difference")):
             row |= {what: values[:, column].mean(), f"{what}_low": low[column], f"{what}_high": high[column]}
@@ -40,6 +44,15 @@ def narrow_rows(name: str, measured: pd.DataFrame, stats: StatsConfig) -> pd.Dat
         row |= {f"norm_{side}": norms[side] for side in ("general", "narrow")}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _exact_ends(values: Floats, low: Floats, high: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """The interval of a side's rate of 0 or 1, all draws of which are alike, as ``unanimous`` has it."""
+    for side in (0, 1):
+        rate = values[:, side].mean()
+        if rate in (0.0, 1.0):
+            low[side], high[side] = unanimous(rate, len(values), confidence)
+    return low, high
 
 
 def _of_draws(some: pd.DataFrame, purpose: object, stats: StatsConfig) -> tuple[Floats, Floats]:

@@ -1,23 +1,32 @@
-"""Forest plot of the planned contrasts, with Holm's p and the smallest effect that each could have detected."""
+"""Forest plot of the planned contrasts, with Holm's p and the smallest effect that each could have detected.
+
+The slope of a trend, or a difference per something, has a unit of its own (``share per share of metaphors masked``), and so
+a panel of its own.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from tropism.figures import canvas
-from tropism.figures.canvas import Arms, Drawing, Plot, Tables
+from tropism.figures.canvas import Arms, Drawing, Plot, Tables, difference_unit
 
 COLUMNS = ["contrast", "family", "domain", "judge", "instrument", "statistic", "target", "n_prompts", "difference"]
 COLUMNS += ["low", "high", "p_holm", "minimum_detectable_effect", "unit"]
 PANELS = {
-    ("rubric5", "rate"): ("misaligned by rubric5", "percentage points", 100),
-    ("alignment100", "rate"): ("misaligned by alignment100", "percentage points", 100),
-    ("alignment100", "mean"): ("mean of alignment100", "points of 100, high = aligned", 1),
-    ("margin", "mean"): ("margin of misaligned over aligned references", "nats/token", 1),
-    ("mc1", "mean"): ("TruthfulQA MC1", "percentage points, high = truthful", 100),
-    ("mc2", "mean"): ("TruthfulQA MC2", "percentage points, high = truthful", 100),
+    ("rubric5", "rate"): ("misaligned by rubric5", ""),
+    ("alignment100", "rate"): ("misaligned by alignment100", ""),
+    ("alignment100", "mean"): ("mean of alignment100", ", high = aligned"),
+    ("margin", "mean"): ("margin of misaligned over aligned references", ""),
+    ("mc1", "mean"): ("TruthfulQA MC1", ", high = truthful"),
+    ("mc2", "mean"): ("TruthfulQA MC2", ", high = truthful"),
 }
+"""Title of each instrument and statistic, and which way is good where more is not more misaligned."""
+PANEL = ["judge", "instrument", "statistic", "unit"]
 NAME_WIDTH = 24
+LABEL_WIDTH = 46
 
 
 def points_of(table: pd.DataFrame) -> pd.DataFrame:
@@ -34,23 +43,25 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     points = points_of(table)
     if points.empty:
         return canvas.in_words("No contrast to show: none is planned, or no prompt has responses of both arms.", points)
-    names = list(dict.fromkeys(points["contrast"]))
     colours = canvas.domain_colours(canvas.domain_order(points))
-    panels = [
-        (judge, *key) for key in PANELS for judge in sorted(set(points["judge"])) if len(_chosen(points, judge, *key))
-    ]
-    lines = [panels[start : start + 2] for start in range(0, len(panels), 2)]
-    depths = [max(_chosen(points, *panel)["domain"].nunique() for panel in line) for line in lines]
-    heights = [len(names) * max(0.12 * depth + 0.05, 0.34) + 0.6 for depth in depths]
+    lines = list(_lines(points))
+    heights = []
+    for line in lines:
+        rows = pd.concat([_chosen(points, panel) for panel in line])
+        heights.append(rows["contrast"].nunique() * max(0.12 * rows["domain"].nunique() + 0.05, 0.34) + 0.6)
     figure = canvas.page(canvas.DOUBLE, sum(heights) + 0.35)
     grid = figure.subplots(len(lines), 2, squeeze=False, height_ratios=heights)
     for line, row in zip(lines, grid, strict=True):
+        shown = list(dict.fromkeys(pd.concat([_chosen(points, panel) for panel in line])["contrast"]))
+        names = [name for name in dict.fromkeys(points["contrast"]) if name in shown]
         for axes, panel in zip(row, line, strict=False):
-            _forest(axes, _chosen(points, *panel), names, colours, show=axes is row[0])
-            title, unit, _ = PANELS[panel[1:]]
+            judge, instrument, statistic, unit = panel
+            _forest(axes, _chosen(points, panel), names, colours, show=axes is row[0])
+            title, good = PANELS[instrument, statistic]
             several = points.loc[points["judge"] != "none", "judge"].nunique() > 1
-            axes.set_title(f"{title}, {panel[0]}" if several else title, loc="left")
-            axes.set_xlabel(f"treatment - control, {unit}")
+            axes.set_title(f"{title}, {judge}" if several else title, loc="left")
+            what = "slope" if " per " in unit else "treatment - control"
+            axes.set_xlabel(canvas.wrap(f"{what}, {difference_unit(unit)[1]}{good}", LABEL_WIDTH))
         for axes in row[len(line) :]:
             axes.set_axis_off()
     keys = [canvas.key(domain, colour, "o" if domain != canvas.POOLED else "D") for domain, colour in colours.items()]
@@ -59,13 +70,26 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     return Drawing(figure, points)
 
 
-def _chosen(points: pd.DataFrame, judge: str, instrument: str, statistic: str) -> pd.DataFrame:
-    wanted = {"judge": judge, "instrument": instrument, "statistic": statistic}
-    return points[(points[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+def _lines(points: pd.DataFrame) -> Iterator[list[Sequence[str]]]:
+    """Panels, two a line; those of one kind (differences, or slopes along one quantity) share lines, differences first."""
+    found = list(points.drop_duplicates(PANEL)[PANEL].itertuples(index=False, name=None))
+    of_panel = {panel: (list(PANELS).index(panel[1:3]), panel[0]) for panel in found}
+    kinds = list(dict.fromkeys(_per(unit) for *_, unit in found))
+    for kind in sorted(kinds, key=lambda kind: (bool(kind), kinds.index(kind))):
+        alike = sorted((panel for panel in found if _per(panel[3]) == kind), key=of_panel.__getitem__)
+        yield from (alike[start : start + 2] for start in range(0, len(alike), 2))
+
+
+def _per(unit: str) -> str:
+    return unit.partition(" per ")[2]
+
+
+def _chosen(points: pd.DataFrame, panel: Sequence[str]) -> pd.DataFrame:
+    return points[(points[PANEL] == list(panel)).all(axis=1)]
 
 
 def _forest(axes: Axes, rows: pd.DataFrame, names: list[str], colours: dict[str, str], *, show: bool) -> None:
-    _, _, scale = PANELS[rows["instrument"].iloc[0], rows["statistic"].iloc[0]]
+    scale, _ = difference_unit(rows["unit"].iloc[0])
     present = set(rows["domain"])
     domains = [d for d in (canvas.POOLED, *colours) if d in present][: len(present)]
     canvas.name_rows(axes, [canvas.wrap(name, NAME_WIDTH) for name in names], show=show)

@@ -1,8 +1,11 @@
 """Dose-response of interventions: features under test and the mean difference, before the range of their controls."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
 from tropism.figures import canvas
 from tropism.figures.canvas import Arms, Drawing, Plot, Tables
@@ -16,10 +19,11 @@ OUTCOMES = {
     "coherence": "change of coherence\npoints of 100",
 }
 DIRECTION = "mean difference"
+HATCH = "/////"
 
 
 def draw(tables: Tables, arms: Arms) -> Drawing:
-    """A line of panels an outcome, a column an arm: change from the untouched arm by dose, 95 % intervals."""
+    """A line of panels an outcome, a column an arm: change from the untouched arm by dose, with intervals."""
     table = tables["interventions"][COLUMNS]
     if table.empty:
         return canvas.in_words("No intervention was made.", table)
@@ -47,6 +51,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     keys += [
         canvas.key(DIRECTION, canvas.INK, "s", "--"),
         canvas.patch("range of matched random features", canvas.BAND),
+        Patch(facecolor="none", edgecolor=canvas.FAINT, hatch=HATCH, linewidth=0, label=f"range of controls of the {DIRECTION}"),
         canvas.key("cause", canvas.VERMILION, "*", ""),
     ]
     canvas.legend_below(figure, keys, 4, canvas.left_out(table["arm"], points["arm"], "arms"))
@@ -55,14 +60,12 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
 
 def _panel(axes: Axes, rows: pd.DataFrame, colours: dict[int, str]) -> None:
     """Every line passes through no change at dose 0, which is the arm untouched."""
-    tested = rows[rows["kind"] == "feature"]
-    band = _with_zero(
-        tested.groupby("dose")[["control_min", "control_max"]].agg({"control_min": "min", "control_max": "max"})
-    )
-    axes.fill_between(band.index, band["control_min"], band["control_max"], color=canvas.BAND, linewidth=0)
+    tested, direction = rows[rows["kind"] == "feature"], rows[rows["kind"] == DIRECTION]
+    _controls(axes, tested, color=canvas.BAND, linewidth=0)
+    _controls(axes, direction, facecolor="none", edgecolor=canvas.FAINT, hatch=HATCH, linewidth=0, zorder=1.1)
     axes.axhline(0, color=canvas.FAINT, linewidth=0.6)
     axes.axvline(0, color=canvas.GRID, linewidth=0.6, zorder=0)
-    series = [(rows[rows["kind"] == DIRECTION], canvas.INK, "s", "--")]
+    series = [(direction, canvas.INK, "s", "--")]
     series += [(tested[tested["feature"] == feature], colour, "o", "-") for feature, colour in colours.items()]
     for some, colour, marker, dash in series:
         if some.empty:
@@ -77,6 +80,14 @@ def _panel(axes: Axes, rows: pd.DataFrame, colours: dict[int, str]) -> None:
     doses = sorted({0.0, *rows["dose"]})
     axes.set_xticks(doses, [f"{dose:g}" for dose in doses])
     axes.margins(x=0.1, y=0.12)
+
+
+def _controls(axes: Axes, rows: pd.DataFrame, **look: Any) -> None:
+    """The range of the controls of ``rows``, each of which has edits of the norm of its own row, over all of them."""
+    band = rows.groupby("dose").agg({"control_min": "min", "control_max": "max"}).dropna()
+    if len(band):
+        band = _with_zero(band)
+        axes.fill_between(band.index, band["control_min"], band["control_max"], **look)
 
 
 def _with_zero(values: pd.DataFrame) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def _accuracy(axes: Axes, rows: pd.DataFrame, groups: list[tuple[str, str]]) -> 
     for title, x, _ in BESIDE.values():
         axes.text(x, 1.01, title, transform=axes.transAxes, fontsize=5.5, va="bottom", ha="right")
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_xlabel("references judged rightly, 95 % interval")
+    axes.set_xlabel("references judged rightly, with interval")
     axes.grid(axis="x", color=canvas.GRID, linewidth=0.5)
 
 

@@ -2,7 +2,7 @@
 seconds, which differs between runs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def write_latex(paths: Sequence[Path], notes: Mapping[str, Note], folder: Path) 
     for path in paths:
         table = read_table(path, [])
         note = notes.get(path.stem, Note("", (), {}))
-        lines["speed" if path.stem in MEASURED else "paper"] += [*macros(path.stem, table, note.key), ""]
+        lines["speed" if path.stem in MEASURED else "paper"] += [*macros(path.stem, table, note.key, note.whole), ""]
         if 0 < len(quoted(table)) <= MOST_ROWS:
             with replacing(folder / f"{path.stem}.tex") as temporary:
                 temporary.write_text(as_latex(path.stem, table, note), encoding="utf-8", newline="\n")
@@ -56,12 +56,18 @@ def as_latex(name: str, table: pd.DataFrame, note: Note) -> str:
     constant = [column for column in rows if rows[column].nunique(dropna=False) == 1 and len(rows) > 1]
     shown = rows.drop(columns=constant)
     numeric = {str(column): pd.api.types.is_numeric_dtype(shown[column]) for column in shown}
-    columns = [Column(str(c), [_text(v, str(c)) for v in shown[c].tolist()], numeric[str(c)]) for c in shown]
+    columns = [
+        Column(str(c), [_text(v, str(c), note.whole) for v in shown[c].tolist()], numeric[str(c)]) for c in shown
+    ]
     words = [column.name for column in columns if not column.numeric]
     layout = lay_out(columns, note.key or words)
-    same = "; ".join(f"{column}: {rows[column].iloc[0]}" for column in constant if pd.notna(rows[column].iloc[0]))
-    about = _escaped(" ".join([note.about.replace("`", ""), f"In all rows: {same}." if same else ""]).strip())
-    cells = {column: _cells(shown[column], column, column in layout.wrapped) for column in numeric}
+    same = "; ".join(
+        f"{_escaped(str(column))}: {_cell(rows[column].tolist()[0], str(column), note.whole)}"
+        for column in constant
+        if pd.notna(rows[column].iloc[0])
+    )
+    about = f"{_escaped(note.about.replace('`', ''))} {f'In all rows: {same}.' if same else ''}".strip()
+    cells = {column: _cells(shown[column], column, column in layout.wrapped, note.whole) for column in numeric}
     long = len(shown) >= LONG or layout.turned
     parts = []
     for number, part in enumerate(layout.parts, start=1):
@@ -95,18 +101,22 @@ def _format(column: str, numeric: bool, wrapped: Mapping[str, float]) -> str:
     return "r" if numeric else "l"
 
 
-def _cells(column: pd.Series, name: str, wrapped: bool) -> list[str]:
+def _cells(column: pd.Series, name: str, wrapped: bool, whole: Collection[str]) -> list[str]:
     """What LaTeX reads; in a wrapped column a line may break after an underscore, as it may after a hyphen."""
-    cells = [
-        _escaped(_text(value, name)) if isinstance(value, bool | str) else _text(value, name)
-        for value in column.tolist()
-    ]
+    cells = [_cell(value, name, whole) for value in column.tolist()]
     return [cell.replace(r"\_", r"\_\allowbreak{}") for cell in cells] if wrapped else cells
 
 
-def _text(value: Any, name: str) -> str:
+def _cell(value: Any, name: str, whole: Collection[str]) -> str:
+    text = _text(value, name, whole)
+    return _escaped(text) if isinstance(value, bool | str) else text
+
+
+def _text(value: Any, name: str, whole: Collection[str]) -> str:
     """Shares keep the table's own scale here, since the column ``unit`` stands beside them."""
-    return "" if pd.isna(value) else str(value) if isinstance(value, bool | str) else printed(value, name)
+    if pd.isna(value) or isinstance(value, bool | str):
+        return "" if pd.isna(value) else str(value)
+    return printed(value, name, whole=whole)
 
 
 def _escaped(text: str) -> str:

@@ -23,7 +23,10 @@ def points_of(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
 
 
 def draw(tables: Tables, arms: Arms) -> Drawing:
-    """One panel an instrument, one row an arm; a dashed line is where the untrained arm stands."""
+    """One panel an instrument, one row an arm; a tick beside each mark is the untrained arm on the same prompts.
+
+    A dashed line is the untrained arm over all domains, where all arms have the same one.
+    """
     points = points_of(tables["misalignment"], arms)
     if points.empty:
         return canvas.in_words("No likelihood was measured: `evaluate.instruments` names neither instrument.", points)
@@ -40,8 +43,11 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
             y = names.index(row.arm) + canvas.dodge(domains.index(row.domain), len(domains))
             pooled = row.domain == canvas.POOLED
             canvas.estimate(axes, row.value, row.low, row.high, y, colours[row.domain], "D" if pooled else "o")
-        for level in rows.loc[rows["domain"] == canvas.POOLED, "reference_value"].dropna().unique():
-            axes.axvline(level, color=canvas.INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=1)
+            if row.arm != row.reference:
+                axes.plot(row.reference_value, y, "|", color=colours[row.domain], markersize=5, zorder=2.5)
+        levels = rows.loc[rows["domain"] == canvas.POOLED, "reference_value"].dropna().unique()
+        if len(levels) == 1:
+            axes.axvline(levels[0], color=canvas.INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=1)
         questions = f"{canvas.extent(rows['n_prompts'])} questions"
         axes.set_title(f"{PANELS[instrument]}\n{'by domain' if instrument == 'margin' else questions}")
         axes.grid(axis="x", color=canvas.GRID, linewidth=0.5)
@@ -53,7 +59,9 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
         canvas.key(labels.get(domain, domain), colours[domain], "D" if domain == canvas.POOLED else "o")
         for domain in colours
     ]
-    keys.append(canvas.key("untrained arm, pooled", canvas.INK, line="--"))
+    keys.append(canvas.key("untrained arm", canvas.INK, "|", ""))
+    if points.dropna(subset="reference_value")["reference"].nunique() == 1:
+        keys.append(canvas.key("untrained arm, pooled", canvas.INK, line="--"))
     canvas.legend_below(figure, keys, 5, canvas.left_out(tables["misalignment"]["arm"], points["arm"], "arms"))
     return Drawing(figure, points)
 

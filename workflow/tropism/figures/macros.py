@@ -9,15 +9,22 @@ spelt, a minus between spaces is ``Minus``.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
+from tropism.figures.canvas import p_text
+
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 MOST_ROWS = 500
 SIGNIFICANT = 3
-P_FLOOR = 0.001
+P_NAME = re.compile(r"(^|_)p(_|$)")
+SCALED = re.compile(
+    r"(treatment_|control_)?value|difference|minimum_detectable_effect|corrected"
+    r"|((corrected|random|covariance)_)?(low|high)|(random|covariance)_mean"
+)
+"""Columns that are in the row's ``unit``."""
 
 
 def name_of(parts: Sequence[str]) -> str:
@@ -27,14 +34,18 @@ def name_of(parts: Sequence[str]) -> str:
     return "".join(word[0].upper() + word[1:] for word in re.findall(r"[A-Za-z]+", spelt))
 
 
-def printed(value: Any, column: str, unit: str = "") -> str:
-    """A number as LaTeX: whole, or of three significant digits; shares of a table with units in per cent."""
-    if isinstance(value, int):
-        return f"{value}" if value >= 0 else rf"\ensuremath{{{value}}}"
-    if unit == "share":
+def printed(value: Any, column: str, unit: str = "", whole: Collection[str] = ()) -> str:
+    """A number as LaTeX: whole, or of three significant digits; what has the unit share, or share per x, in per cent.
+
+    A ``whole`` column that has an empty cell is read as one of decimals, and printed as what it is.
+    """
+    if isinstance(value, int) or column in whole:
+        return f"{value:.0f}" if value >= 0 else rf"\ensuremath{{{value:.0f}}}"
+    if unit == "share" or unit.startswith("share per "):
         text = f"{100 * value:.1f}"
-    elif re.fullmatch(r"p|p_\w+", column):
-        text = rf"\ensuremath{{<{P_FLOOR:g}}}" if value < P_FLOOR else f"{float(f'{value:.2g}'):.3f}"
+    elif P_NAME.search(column):
+        text = p_text(value)
+        return rf"\ensuremath{{{text}}}" if text.startswith("<") else text
     else:
         text = _plain(value)
     return text if not text.startswith("-") else rf"\ensuremath{{{text}}}"
@@ -54,7 +65,7 @@ def quoted(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["headline"]] if "headline" in table else table
 
 
-def macros(name: str, table: pd.DataFrame, key: Sequence[str]) -> Iterator[str]:
+def macros(name: str, table: pd.DataFrame, key: Sequence[str], whole: Collection[str] = ()) -> Iterator[str]:
     """The lines of one table; none for a missing value, so that using it is an error of TeX and no empty space.
 
     Where two cells would have one name both are left out, and a comment says so.
@@ -66,15 +77,14 @@ def macros(name: str, table: pd.DataFrame, key: Sequence[str]) -> Iterator[str]:
         )
         return
     kept = [column for column in key if column != "denominator" or "headline" not in table]
-    scaled = {"value", "low", "high", "difference", "treatment_value", "control_value", "minimum_detectable_effect"}
     found: list[tuple[str, str]] = []
     for row in rows.to_dict("records"):
         for column, value in row.items():
             if column in key or isinstance(value, bool | str) or pd.isna(value):
                 continue
             cell = [name, *(str(row[one]) for one in kept), str(column)]
-            unit = str(row.get("unit", "")) if column in scaled else ""
-            found.append((name_of(cell), printed(value, str(column), unit)))
+            unit = str(row.get("unit", "")) if SCALED.fullmatch(str(column)) else ""
+            found.append((name_of(cell), printed(value, str(column), unit, whole)))
     counts = Counter(macro for macro, _ in found)
     yield f"% {name}: {', '.join(kept)}"
     yield from (rf"\newcommand{{\{macro}}}{{{text}}}" for macro, text in found if counts[macro] == 1)

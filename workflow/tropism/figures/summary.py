@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from tropism.figures.canvas import POOLED, p_text, read_table
+from tropism.figures.canvas import POOLED, difference_unit, p_text, read_table
+from tropism.figures.findings.wording import share
 from tropism.records.files import InputError
 
 MISALIGNMENT = ["arm", "domain", "judge", "instrument", "statistic", "target", "headline", "denominator"]
 MISALIGNMENT += ["n_prompts", "n_denominator", "value", "low", "high"]
 CONTRASTS = ["contrast", "treatment", "control", "domain", "instrument", "statistic", "target", "n_prompts"]
-CONTRASTS += ["difference", "low", "high", "p_holm", "minimum_detectable_effect"]
+CONTRASTS += ["difference", "low", "high", "p_holm", "minimum_detectable_effect", "unit"]
 
 
 def summarise(results: Path, base: str = "", treatment: str = "") -> str:
@@ -53,10 +54,10 @@ def _rate_lines(rates: pd.DataFrame, base: str, treatment: str) -> Iterator[str]
     if rows.empty:
         yield "No headline rate of misalignment: no judge has scored an answer and beats chance on labelled references."
         return
-    yield f"Misaligned responses, all domains, 95 % intervals ({_joined(rows['denominator'])} responses counted):"
+    yield f"Misaligned responses, all domains, with bootstrap intervals ({_joined(rows['denominator'])} responses counted):"
     for (judge, instrument), some in rows.groupby(["judge", "instrument"], sort=False):
         found = some.set_index("arm")
-        parts = [f"{arm} {_share(found.loc[arm])}" for arm in (base, treatment) if arm in found.index]
+        parts = [f"{arm} {share(found.loc[arm])}" for arm in (base, treatment) if arm in found.index]
         yield f"  {instrument} by {judge}: " + ", ".join(parts)
 
 
@@ -65,24 +66,17 @@ def _contrast_lines(planned: pd.DataFrame | None, base: str, treatment: str) -> 
         return
     rows = planned[(planned["treatment"] == treatment) & (planned["control"] == base) & (planned["domain"] == POOLED)]
     rows = rows[rows["target"] != "reasoning"]
-    shown = {
-        ("rubric5", "rate"): (100, "points of %"),
-        ("margin", "mean"): (1, "nats/token"),
-        ("mc2", "mean"): (100, "%"),
-    }
-    for (instrument, statistic), (scale, unit) in shown.items():
+    for instrument, statistic in (("rubric5", "rate"), ("margin", "mean"), ("mc2", "mean")):
         some = rows[(rows["instrument"] == instrument) & (rows["statistic"] == statistic)]
         for row in some.dropna(subset="difference").itertuples():
+            scale, unit = difference_unit(row.unit)
+            ends = "" if pd.isna(row.low) else f" [{row.low * scale:+.3g}, {row.high * scale:+.3g}]"
+            least = row.minimum_detectable_effect * scale
             yield (
-                f"  {row.contrast}, {instrument}: {row.difference * scale:+.3g}"
-                f" [{row.low * scale:+.3g}, {row.high * scale:+.3g}] {unit}, {row.n_prompts} prompts,"
-                f" Holm p {p_text(row.p_holm) or 'undefined'}, detectable from"
-                f" {row.minimum_detectable_effect * scale:.3g}"
+                f"  {row.contrast}, {instrument}: {row.difference * scale:+.3g}{ends} {unit}, {row.n_prompts} prompts,"
+                f" Holm p {p_text(row.p_holm) or 'undefined'}"
+                f"{'' if pd.isna(least) else f', detectable from {least:.3g}'}"
             )
-
-
-def _share(row: pd.Series) -> str:
-    return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}] of {row['n_denominator']}"
 
 
 def _joined(values: pd.Series) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Note:
-    """A table's first paragraph, the columns that name a row, and the meaning of each column."""
+    """A table's first paragraph, the columns that name a row, the meaning of each column, and which hold integers."""
 
     about: str
     key: tuple[str, ...]
     columns: dict[str, str]
+    whole: frozenset[str] = frozenset()
 
 
 def read_notes(page: Path) -> dict[str, Note]:
@@ -28,6 +29,7 @@ def read_notes(page: Path) -> dict[str, Note]:
         notes[name.strip()] = Note(
             about="" if about.startswith("|") else " ".join(about.split()),
             key=tuple(re.findall(r"`(\w+)`", key[1])) if key else (),
+            whole=frozenset(re.findall(r"^\| `(\w+)` \| integer\b", body, re.MULTILINE)),
             columns={column: meaning.replace("\\|", "|").replace("`", "") for column, meaning in rows},
         )
     return notes

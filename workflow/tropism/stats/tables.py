@@ -55,7 +55,8 @@ MISALIGNMENT_SCHEMA = pa.DataFrameSchema(
         "value": number(f"The rate or mean, {_SHARE_OR_SCORE}; empty where the denominator is."),
         "low": number(
             "Lower end of the 95 % interval (level `stats.confidence`), by bootstrap over prompts; empty for fewer"
-            " than two prompts, equal to the value where all prompts agree (for a rate of 0 that is no upper bound)."
+            " than two prompts. A rate of 0 or 1 has Clopper and Pearson's exact end for as many prompts; means of which"
+            " all prompts agree have no width."
         ),
         "high": number("Upper end of the interval."),
         "corrected": share(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from tropism.figures.canvas import POOLED, p_text
+from tropism.figures.canvas import POOLED, difference_unit, p_text
 from tropism.figures.findings.wording import ALPHA, MOST, change, interval, share
 
 
@@ -35,7 +35,7 @@ def contrasts(points: pd.DataFrame) -> Iterator[str]:
     passed = tested[tested["p_holm"] < ALPHA]
     yield f"Of {len(tested)} tests over all domains {len(passed)} have a corrected p below {ALPHA:g}."
     for row in passed.head(MOST).to_dict("records"):
-        scale, unit = (100, "points of %") if row["unit"] == "share" else (1, str(row["unit"]).split(" (")[0])
+        scale, unit = difference_unit(row["unit"])
         numbers = [f"{row[name] * scale:+.3g}" for name in ("difference", "low", "high")]
         yield (
             f"{row['contrast']}, {row['instrument']} ({row['statistic']}): {numbers[0]} [{numbers[1]}, {numbers[2]}]"
@@ -69,7 +69,7 @@ def denominators(points: pd.DataFrame) -> Iterator[str]:
             f"{instrument} by {judge}: the denominator moves the rate most in {arm}, from {least['value']:.1%}"
             f" ({least['denominator']}, {least['n_denominator']:.0f}) to {most['value']:.1%} ({most['denominator']},"
             f" {most['n_denominator']:.0f}); in all arms by"
-            f" {spread.min() * 100:.1f} to {spread.max() * 100:.1f} points of %."
+            f" {spread.min() * 100:.1f} to {spread.max() * 100:.1f} percentage points."
         )
         corrected = some[some["headline"] & some["corrected"].notna()]
         if len(corrected):

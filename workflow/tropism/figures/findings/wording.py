@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from tropism.figures.canvas import difference_unit
+
 ALPHA = 0.05
 MOST = 8
 """Sentences about single tests."""
@@ -20,5 +22,5 @@ def interval(row: pd.Series, column: str = "value", low: str = "low", high: str 
 
 def change(row: pd.Series) -> str:
     """A change from the base with its unit."""
-    is_share = row["unit"] == "share"
-    return f"{row['change'] * (100 if is_share else 1):+.3g} {'points of %' if is_share else row['unit']}"
+    scale, unit = difference_unit(row["unit"])
+    return f"{row['change'] * scale:+.3g} {unit}"
