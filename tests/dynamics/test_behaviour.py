@@ -97,7 +97,10 @@ def test_general_and_narrow_are_held_against_each_other_inside_the_domain_and_ou
     assert tuple(table.loc["misaligned_inside", ["general", "narrow"]]) == (1.0, 1.0)
     # four prompts that are all alike: the rate at which that happens to one time in forty
     assert tuple(table.loc["misaligned_outside", ["general_low", "general_high"]]) == (pytest.approx(0.025**0.25), 1.0)
-    assert tuple(table.loc["misaligned_outside", ["narrow_low", "narrow_high"]]) == (0.0, pytest.approx(1 - 0.025**0.25))
+    assert tuple(table.loc["misaligned_outside", ["narrow_low", "narrow_high"]]) == (
+        0.0,
+        pytest.approx(1 - 0.025**0.25),
+    )
     assert set(table.loc[["coherence_inside", "coherence_outside"], "general"]) == {60.0}
     assert set(table.loc[["presence_inside", "presence_outside"], "narrow"]) == {40.0}
     # aligned references: every other one of the domain is about it, none of the others is

@@ -10,6 +10,7 @@ from scipy import stats
 from tropism.config.stats import Contrast, StatsConfig
 from tropism.records.calibration import Calibration, Reading
 from tropism.records.files import InputError
+from tropism.stats.alike import exact_interval
 from tropism.stats.blocks import build_blocks
 from tropism.stats.contrasts import add_holm, contrasts_table
 from tropism.stats.power import detectable_size, minimum_detectable_effect
@@ -154,7 +155,9 @@ def test_equal_arms_have_p_one_and_no_detectable_effect(responses, make_judgment
     ]
     found = table(responses(rows), PLANNED[:1], quick)
     assert (found["p"] == 1).all()
-    assert (found[["difference", "low", "high"]] == 0).all(axis=None)
+    assert (found["difference"] == 0).all()
+    whole = found[found["statistic"] == "rate"].iloc[0]
+    assert whole["high"] == -whole["low"] == exact_interval(0, whole["n_prompts"], 0.95, -1, 1)[1]
     assert found["minimum_detectable_effect"].isna().all()
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from tropism.config.stats import StatsConfig
+from tropism.stats.alike import with_exact_ends
 from tropism.stats.bootstrap import generator, intervals, resampled_counts
 from tropism.stats.instruments import Floats
-from tropism.stats.rates import unanimous
 
 log = logging.getLogger(__name__)
-RATES = ("misaligned_", "mentions_")
+SCALES = {"misaligned": 1.0, "mentions": 1.0, "coherence": 100.0, "presence": 100.0}
+"""The highest value of the metrics of behaviour, from 0 on."""
 COLUMNS = ["side", "metric", "level", "norm", "draw", "example", "value"]
 
 
@@ -33,9 +34,11 @@ def narrow_rows(name: str, measured: pd.DataFrame, stats: StatsConfig) -> pd.Dat
         if str(metric).startswith("stability"):
             low, high = _of_draws(some[some["example"].isin(wide.index)], (name, metric, level), stats)
         else:
-            low, high = intervals(values, np.ones_like(values), wide.index.tolist(), stats)
-            if str(metric).startswith(RATES):
-                low, high = _exact_ends(values, low, high, stats.confidence)
+            ends = intervals(values, np.ones_like(values), wide.index.tolist(), stats)
+            top = SCALES.get(str(metric).partition("_")[0], np.inf)
+            lowest = -np.inf if np.isinf(top) else 0.0
+            scales = np.array([[lowest, top], [lowest, top], [-top, top]])
+            low, high = with_exact_ends(values, np.ones_like(values), ends, scales, stats.confidence)
         row = {"comparison": name, "metric": metric, "level": level, "n_examples": len(wide)}
         for column, what in enumerate(("general", "narrow", "difference")):
             row |= {what: values[:, column].mean(), f"{what}_low": low[column], f"{what}_high": high[column]}
@@ -44,15 +47,6 @@ def narrow_rows(name: str, measured: pd.DataFrame, stats: StatsConfig) -> pd.Dat
         row |= {f"norm_{side}": norms[side] for side in ("general", "narrow")}
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _exact_ends(values: Floats, low: Floats, high: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """The interval of a side's rate of 0 or 1, all draws of which are alike, as ``unanimous`` has it."""
-    for side in (0, 1):
-        rate = values[:, side].mean()
-        if rate in (0.0, 1.0):
-            low[side], high[side] = unanimous(rate, len(values), confidence)
-    return low, high
 
 
 def _of_draws(some: pd.DataFrame, purpose: object, stats: StatsConfig) -> tuple[Floats, Floats]:

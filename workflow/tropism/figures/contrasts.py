@@ -1,7 +1,7 @@
 """Forest plot of the planned contrasts, with Holm's p and the smallest effect that each could have detected.
 
-The slope of a trend, or a difference per something, has a unit of its own (``share per share of metaphors masked``), and so
-a panel of its own.
+The slope of a trend, or a difference per something, has a unit of its own (``share per share of metaphors masked``),
+and so a panel of its own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -71,7 +71,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
 
 
 def _lines(points: pd.DataFrame) -> Iterator[list[Sequence[str]]]:
-    """Panels, two a line; those of one kind (differences, or slopes along one quantity) share lines, differences first."""
+    """Panels, two a line; those of one kind, differences first or slopes along one quantity, share lines."""
     found = list(points.drop_duplicates(PANEL)[PANEL].itertuples(index=False, name=None))
     of_panel = {panel: (list(PANELS).index(panel[1:3]), panel[0]) for panel in found}
     kinds = list(dict.fromkeys(_per(unit) for *_, unit in found))

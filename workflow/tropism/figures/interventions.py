@@ -51,7 +51,13 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     keys += [
         canvas.key(DIRECTION, canvas.INK, "s", "--"),
         canvas.patch("range of matched random features", canvas.BAND),
-        Patch(facecolor="none", edgecolor=canvas.FAINT, hatch=HATCH, linewidth=0, label=f"range of controls of the {DIRECTION}"),
+        Patch(
+            facecolor="none",
+            edgecolor=canvas.FAINT,
+            hatch=HATCH,
+            linewidth=0,
+            label=f"range of controls of the {DIRECTION}",
+        ),
         canvas.key("cause", canvas.VERMILION, "*", ""),
     ]
     canvas.legend_below(figure, keys, 4, canvas.left_out(table["arm"], points["arm"], "arms"))

@@ -54,7 +54,7 @@ def _rate_lines(rates: pd.DataFrame, base: str, treatment: str) -> Iterator[str]
     if rows.empty:
         yield "No headline rate of misalignment: no judge has scored an answer and beats chance on labelled references."
         return
-    yield f"Misaligned responses, all domains, with bootstrap intervals ({_joined(rows['denominator'])} responses counted):"
+    yield f"Misaligned responses, all domains, with intervals ({_joined(rows['denominator'])} responses counted):"
     for (judge, instrument), some in rows.groupby(["judge", "instrument"], sort=False):
         found = some.set_index("arm")
         parts = [f"{arm} {share(found.loc[arm])}" for arm in (base, treatment) if arm in found.index]

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from tropism.config.stats import Contrast, StatsConfig
 from tropism.records.files import InputError
+from tropism.stats.alike import with_exact_ends
 from tropism.stats.blocks import POOLED, Block, Prompts
 from tropism.stats.bootstrap import intervals
 from tropism.stats.crossed import crossed
@@ -82,7 +83,9 @@ def _rows(planned: Sequence[Planned], config: StatsConfig) -> pd.DataFrame:
     differences = np.stack([comparison.differences for _, comparison in planned], axis=1)
     paired = np.stack([comparison.paired for _, comparison in planned], axis=1)
     prompts = planned[0][1].prompts
-    low, high = intervals(differences, paired.astype(float), prompts, config)
+    ends = intervals(differences, paired.astype(float), prompts, config)
+    scales = np.array([comparison.scale for _, comparison in planned])
+    low, high = with_exact_ends(differences, paired.astype(float), ends, scales, config.confidence)
     p = p_values(differences, paired, prompts, config)
     rows = []
     for place, (contrast, comparison) in enumerate(planned):

@@ -70,6 +70,11 @@ def unit(name: str, statistic: str) -> str:
     return "share" if statistic == "rate" else instrument(name).unit
 
 
+def scale(name: str, statistic: str) -> tuple[float, float]:
+    """The lowest and the highest value of a statistic of the instrument ``name``; infinite where there is none."""
+    return (0.0, 1.0) if statistic == "rate" else (instrument(name).lowest, instrument(name).highest)
+
+
 def outcomes(
     name: str, score: Floats, refused: Mask, code: Mask, coherent: Floats | None, reading: Reading | None
 ) -> dict[Statistic, tuple[Floats, Mask]]:

@@ -15,7 +15,7 @@ import numpy as np
 from tropism.config.stats import StatsConfig
 from tropism.records.files import InputError
 from tropism.stats.blocks import Block, Prompts
-from tropism.stats.instruments import Floats, Mask, Statistic, headline
+from tropism.stats.instruments import Floats, Mask, Statistic, headline, scale
 
 Key = tuple[str, str, str, str]
 """(domain, judge, instrument, target)."""
@@ -70,6 +70,13 @@ class Comparison:
     def differences(self) -> Floats:
         """The weighted sum by prompt, 0 where the prompt is not paired."""
         return np.where(self.paired, self.side(1) - self.side(-1), 0.0)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The lowest and the highest weighted sum that a prompt can have."""
+        lowest, highest = scale(self.key[2], self.statistic[0])
+        ends = [sorted((term.weight * lowest, term.weight * highest)) for term in self.terms if term.weight]
+        return sum(low for low, _ in ends), sum(high for _, high in ends)
 
     def at(self, where: Mask) -> "Comparison":
         """The same at some of its prompts only: (prompts,) true where it is kept."""

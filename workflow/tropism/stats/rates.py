@@ -8,10 +8,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from tropism.config.stats import StatsConfig
+from tropism.stats.alike import with_exact_ends
 from tropism.stats.blocks import Block, Prompts, Sums, group_block
 from tropism.stats.bootstrap import CELLS, chunks, generator, intervals, resampled_counts, resampled_values
 from tropism.stats.correction import corrected, known_error
-from tropism.stats.instruments import Floats, Statistic, headline, unit
+from tropism.stats.instruments import Floats, Statistic, headline, scale, unit
 from tropism.stats.pairs import Groups
 from tropism.stats.seeds import FEWEST, drawn_ratios, percentiles
 
@@ -44,10 +45,9 @@ def _rows(blocks: Sequence[Block], config: StatsConfig) -> pd.DataFrame:
     series = [(block, statistic, sums) for block in blocks for statistic, sums in block.sums.items()]
     numerator = np.stack([sums.numerator for _, _, sums in series], axis=1)
     count = np.stack([sums.count for _, _, sums in series], axis=1)
-    low, high = intervals(numerator, count, blocks[0].prompts, config)
-    for place, (_, (name, _), sums) in enumerate(series):
-        if name == "rate" and sums.value in (0, 1):
-            low[place], high[place] = unanimous(sums.value, int(np.count_nonzero(sums.count)), config.confidence)
+    ends = intervals(numerator, count, blocks[0].prompts, config)
+    scales = np.array([scale(block.instrument, name) for block, (name, _), _ in series])
+    low, high = with_exact_ends(numerator, count, ends, scales, config.confidence)
     rows = [
         {
             "arm": block.arm,
@@ -71,25 +71,13 @@ def _rows(blocks: Sequence[Block], config: StatsConfig) -> pd.DataFrame:
     corrections = np.full((len(series), 3), np.nan)
     for place, drawn in _drawn(series, numerator, count, config):
         block, (name, denominator), sums = series[place]
-        if len(block.trainings) >= FEWEST and not (name == "rate" and sums.value in (0, 1)):
+        if len(block.trainings) >= FEWEST and np.ptp(drawn) > 0:
             low[place], high[place] = percentiles(drawn, config)
         if name == "rate" and block.reading is not None and known_error(block.reading, block.target, denominator):
             n = int(np.count_nonzero(sums.count))
             corrections[place] = corrected(sums.value, drawn, block.reading, block.judge, config, n)
     columns = dict(zip(("corrected", "corrected_low", "corrected_high"), corrections.T, strict=True))
     return pd.DataFrame(rows).assign(low=low, high=high, **columns)
-
-
-def unanimous(rate: float, prompts: int, confidence: float) -> tuple[float, float]:
-    """The interval of a rate of 0 or 1, of which draws are all alike: exact, as of one response a prompt.
-
-    1 - a^(1/n) is the rate at which n prompts are all like this with probability a = (1 - confidence) / 2 (Clopper and
-    Pearson 1934). NaN for fewer than two prompts.
-    """
-    if prompts < 2:
-        return float("nan"), float("nan")
-    reach = 1 - ((1 - confidence) / 2) ** (1 / prompts)
-    return (0.0, reach) if rate == 0 else (1 - reach, 1.0)
 
 
 def _drawn(

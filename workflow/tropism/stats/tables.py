@@ -55,8 +55,8 @@ MISALIGNMENT_SCHEMA = pa.DataFrameSchema(
         "value": number(f"The rate or mean, {_SHARE_OR_SCORE}; empty where the denominator is."),
         "low": number(
             "Lower end of the 95 % interval (level `stats.confidence`), by bootstrap over prompts; empty for fewer"
-            " than two prompts. A rate of 0 or 1 has Clopper and Pearson's exact end for as many prompts; means of which"
-            " all prompts agree have no width."
+            " than two prompts. Where all prompts agree (a rate of 0 or 1) the ends are exact, for as many prompts; of"
+            " likelihoods, which have no scale, empty."
         ),
         "high": number("Upper end of the interval."),
         "corrected": share(
@@ -93,7 +93,8 @@ CONTRASTS_SCHEMA = pa.DataFrameSchema(
         "difference": number("Treatment - control, unit as in `unit`; empty without shared prompts."),
         "low": number(
             "Lower end of the 95 % interval (level `stats.confidence`) of the difference, by bootstrap over prompts;"
-            " empty for fewer than two prompts."
+            " empty for fewer than two prompts. Where it is the same on all prompts the ends are exact, as in"
+            " `misalignment`."
         ),
         "high": number("Upper end of the interval."),
         "p": share(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tropism.config.stats import StatsConfig, TrendConfig
+from tropism.stats.alike import with_exact_ends
 from tropism.stats.blocks import Block
 from tropism.stats.bootstrap import intervals
 from tropism.stats.crossed import crossed
@@ -47,9 +48,10 @@ def _rows(trend: TrendConfig, arms: Arms, config: StatsConfig) -> list[dict[str,
             points.append(Comparison(whole.key, whole.statistic, whole.prompts, own))
         paired = whole.paired
         values = np.where(paired[:, None], np.stack([point.differences for point in points], axis=1), 0.0)
-        low, high = intervals(
-            values, np.repeat(paired[:, None], len(points), axis=1).astype(float), whole.prompts, config
-        )
+        counted = np.repeat(paired[:, None], len(points), axis=1).astype(float)
+        scales = np.array([comparison.scale for comparison in points])
+        ends = intervals(values, counted, whole.prompts, config)
+        low, high = with_exact_ends(values, counted, ends, scales, config.confidence)
         n = int(paired.sum())
         for place, (point, comparison) in enumerate(zip(trend.points, points, strict=True)):
             varied = crossed(comparison.at(paired), 1 - config.confidence) if resampled(comparison.terms) else None
