@@ -16,6 +16,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
             {"name": name, "lineage": [arm.lineage(depth) for depth in range(len(arm.steps) + 1)]}
             for name, arm in experiment.expanded.items()
         ],
+        "groups": experiment.groups,
         "lineages": {
             lineage: _step(arm.steps[depth - 1].slug, arm.steps[depth - 1].settings.model_dump(mode="json"))
             for lineage, (arm, depth) in experiment.lineages.items()

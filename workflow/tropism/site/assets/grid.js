@@ -2,9 +2,13 @@
 "use strict";
 
 function compare(a, b) {
-  if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1; // empty cells last
   if (typeof a === "number" && typeof b === "number") return a - b;
   return String(a).localeCompare(String(b), "en", { numeric: true });
+}
+
+// `compare`, or its reverse; empty cells are last either way.
+function comparing(down) {
+  return (a, b) => a === null || b === null ? (a === null) - (b === null) : (down ? -1 : 1) * compare(a, b);
 }
 
 // `columns`: {name, about, text(row), value(row), node(row)?, numeric}; a click on a heading sorts by it.
@@ -12,7 +16,8 @@ function shortTable(caption, columns, rows) {
   const body = h("tbody");
   let by = -1, down = false;
   const fill = () => {
-    const ordered = by < 0 ? rows : [...rows].sort((a, b) => (down ? -1 : 1) * compare(columns[by].value(a), columns[by].value(b)));
+    const before = comparing(down);
+    const ordered = by < 0 ? rows : [...rows].sort((a, b) => before(columns[by].value(a), columns[by].value(b)));
     body.replaceChildren(...ordered.map((row) => h("tr", {}, columns.map((column) =>
       h("td", { class: column.numeric ? "number" : null, style: column.style ? column.style(row) : null },
         column.node ? column.node(row) : String(column.text(row)))))));
@@ -90,7 +95,8 @@ class LongTable {
     const by = this.columns.findIndex((column) => column.name === sort);
     if (by >= 0) {
       const { cells } = this.columns[by];
-      this.order.sort((a, b) => cells[a] === null || cells[b] === null ? compare(cells[a], cells[b]) : (down ? -1 : 1) * compare(cells[a], cells[b]));
+      const before = comparing(down);
+      this.order.sort((a, b) => before(cells[a], cells[b]));
     }
     this.heads.forEach((head, i) => i === by ? head.setAttribute("aria-sort", down ? "descending" : "ascending") : head.removeAttribute("aria-sort"));
     this.list.reset(this.order.length);
