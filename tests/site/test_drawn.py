@@ -1,8 +1,9 @@
-"""What a reader finds on the page: numbers with their units, groups of seeds."""
+"""What a reader finds on the page: numbers with their units, groups of seeds, filtered rows."""
 
 import csv
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -174,6 +175,31 @@ def tables(page, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     (folder / "empty.csv").write_text("arm,value\n")
     return page("tables", rows, folder / "empty.csv")
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        ("judge=probe", "3 rows"),  # of a column that says the same in all rows
+        ("probe", "3 rows"),
+        ("judge=prob", "0 of 3 rows"),
+        ('contrast="harm - base"', "1 of 3 rows"),
+        ('Contrast="Harm - Base" judge=PROBE', "1 of 3 rows"),
+        ('contrast="harm - ba', "0 of 3 rows"),  # as one types it
+        ('"- base"', "1 of 3 rows"),
+        ("base harm", "1 of 3 rows"),
+        ("contrast=harm", "0 of 3 rows"),
+        ("p_holm=1e-07", "1 of 3 rows"),  # as the CSV has it
+        ("p_holm=0.0000001", "1 of 3 rows"),
+        ("p_holm=", "1 of 3 rows"),
+        ("null", "0 of 3 rows"),
+        ("nothing=probe", "0 of 3 rows"),
+        ("high=inf", "1 of 3 rows"),
+    ],
+)
+def test_a_filter_searches_every_column_and_takes_quotes(tables: Path, words: str, count: str):
+    shown = view(tables, f"#/tables/contrasts?filter={quote(words)}")
+    assert next(shown.all("span", "count")).text == count
 
 
 @pytest.mark.parametrize("presses", [["pooled"], ["pooled", "pooled"]])

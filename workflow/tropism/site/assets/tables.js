@@ -25,7 +25,7 @@ views.tables = async function tables(about, { parts, params }) {
     folded("What the columns mean", () => h("dl", { class: "columns" }, columns.map((column) => [h("dt", {}, column.name), h("dd", {}, column.about)]))),
     h("div", { class: "filters" },
       choice("Table", one.name, about.tables.map((other) => [other.name, other.name]), (name) => { location.hash = address(["tables", name]); }),
-      field("Rows with", state.filter, "words, or column=value", (words) => { state.filter = words; table.arrange(); changed(); }), count),
+      field("Rows with", state.filter, "words, column=value", (words) => { state.filter = words; table.arrange(); changed(); }), count),
     table.same.length ? h("p", { class: "quiet same" }, "In all rows: ", table.same.map((column) => `${column.name} ${column.cells[0] === null ? "empty" : column.cells[0]}`).join(", "), ".") : null,
     table.list.element,
   ];
