@@ -117,7 +117,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Inputs:
     figure.write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>parent.pwned = 1</script></svg>'
     )
+    for ending in ("pdf", "png", "csv"):
+        figure.with_suffix(f".{ending}").write_text(f"the {ending} of the figure")
+    figure.with_suffix(".rst").write_text("In this run:\n\n- harm \\<b\\> is \\*worst\\*.\n")
     arguments += ["--figures", str(figure), "--notes", str(root / "docs" / "tables.md")]
+    arguments += ["--captions", str(root / "workflow" / "report" / "figure.rst")]
     return Inputs(folder, arguments)
 
 

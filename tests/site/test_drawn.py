@@ -1,4 +1,4 @@
-"""What a reader finds on the page: numbers with their units, groups of seeds, filtered rows."""
+"""What a reader finds on the page: numbers with their units, groups of seeds, captions, files, filtered rows."""
 
 import csv
 import re
@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from tropism.config.experiment import Experiment, canonical
+from tropism.figures.catalogue import CATALOGUE
 from tropism.records.files import write_jsonl
+from tropism.site.figures import read_caption
 from tropism.stats.units import in_print
 
 from .conftest import Inputs, generation, judgments
@@ -224,3 +226,44 @@ def test_rows_without_a_value_are_last_in_either_order(tables: Path, down: str, 
     shown = view(tables, f"#/tables/contrasts?sort=p_holm&down={down}")
     names = [next(row.all("span")).text for row in shown.all("div", "row")]
     assert (names[0], names[-1]) == (first, "base again")
+
+
+def test_each_table_can_be_saved_as_it_was_published(tables: Path):
+    published = tables.parent
+    for address in ("#/tables", "#/tables/contrasts"):
+        links = [a.attributes["href"] for a in view(tables, address).all("a") if "download" in a.attributes]
+        assert "tables/contrasts.csv" in links
+        assert all((tables / link).is_file() for link in links)
+    assert (tables / "tables" / "contrasts.csv").read_bytes() == (published / "contrasts.csv").read_bytes()
+    assert "This table has no rows." in view(tables, "#/tables/empty").text
+
+
+def test_a_figure_has_the_reports_caption_its_findings_and_its_files(inputs, built: Path, root: Path):
+    shown = view(built, "#/figures/misalignment")
+    (caption,) = shown.all("figcaption")
+    template = (root / "workflow" / "report" / "figure.rst").read_text(encoding="utf-8")
+    (written,) = [part for part in template.split("{%") if 'figure == "misalignment" %}' in part]
+    plain = written.partition("%}")[2].replace("**", "").replace("``", "")
+    assert " ".join(caption.text.split()) == " ".join(plain.split())
+    assert next(caption.all("b")).text == "Share of each arm's responses that is misaligned"
+    assert [sentence.text for sentence in shown.all("li")] == ["harm <b> is *worst*."]
+    links = {a.text: a.attributes["href"] for a in shown.all("a") if "download" in a.attributes}
+    endings = {"SVG": "svg", "PDF": "pdf", "PNG": "png", "CSV of the plotted points": "csv"}
+    assert links == {label: f"figures/misalignment.{ending}" for label, ending in endings.items()}
+    for link in links.values():
+        assert (built / link).read_bytes() == (inputs.folder / Path(link).name).read_bytes()
+
+
+def test_a_figure_whose_files_are_not_beside_it_offers_what_there_is(inputs, tmp_path: Path):
+    (tmp_path / "masking.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    alone = Inputs(inputs.folder, [*inputs.arguments, "--figures", str(tmp_path / "masking.svg")])
+    shown = view(alone.build(tmp_path / "page"), "#/figures/masking")
+    assert [a.text for a in shown.all("a") if "download" in a.attributes] == ["SVG"]
+
+
+@pytest.mark.parametrize("figure", CATALOGUE)
+def test_no_caption_shows_its_markup(figure: str, root: Path):
+    paragraphs = read_caption(root / "workflow" / "report" / "figure.rst", figure)
+    text = "".join(piece for paragraph in paragraphs for _, piece in paragraph)
+    assert len(text) > 100
+    assert not any(mark in text for mark in ("**", "``", "{%", "..", "*"))

@@ -1,6 +1,7 @@
 """Published tables for the page, column by column, with what each column means from ``docs/tables.md``."""
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ SCALED = ("difference", "low", "high", "minimum_detectable_effect")
 
 
 def write_tables(folder: Path, paths: list[Path], notes: dict[str, Note]) -> list[dict[str, Any]]:
-    """Write ``tables/<name>.js`` for each; name, description and size of each, for the menu."""
+    """Write ``data/tables/<name>.js`` for each and copy its CSV; name, description and size of each, for the menu."""
     listed = []
+    (folder / "tables").mkdir(exist_ok=True)
     for path in paths:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
         note = notes.get(path.stem, Note("", (), {}))
@@ -30,7 +32,8 @@ def write_tables(folder: Path, paths: list[Path], notes: dict[str, Note]) -> lis
             }
             for name, column in table.items()
         ]
-        write_script(folder, f"tables/{path.stem}", columns)
+        write_script(folder / "data", f"tables/{path.stem}", columns)
+        shutil.copyfile(path, folder / "tables" / path.name)
         listed.append({"name": path.stem, "about": note.about.replace("`", ""), "rows": len(table)})
     return listed
 

@@ -104,6 +104,11 @@ function bracket(low, high, text) {
   return low === null || high === null ? "" : `[${text(low)}, ${text(high)}]`;
 }
 
+// A link that saves a file of this folder.
+function download(folder, file, label) {
+  return h("a", { href: `${folder}/${encodeURIComponent(file)}`, download: file }, label);
+}
+
 function plural(count, word) {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 }
