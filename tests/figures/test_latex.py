@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tropism.figures.__main__ import app
-from tropism.figures.canvas import difference_unit, read_table
+from tropism.figures.canvas import read_table
 from tropism.figures.catalogue import CATALOGUE
 from tropism.figures.findings import FINDINGS, sentences
 from tropism.figures.latex import as_latex
 from tropism.figures.macros import macros, name_of, printed
 from tropism.records.notes import Note
+from tropism.stats.units import in_print
 
 MACRO = re.compile(r"\\newcommand\{\\([A-Za-z]+)\}\{([^{}]*|\\ensuremath\{[^{}]*(?:\{[^{}]*\})?\})\}")
 
@@ -155,7 +156,19 @@ def test_captions_say_the_numbers_of_the_points():
     ],
 )
 def test_a_difference_is_printed_in_its_own_unit(unit, scale, printed_unit):
-    assert difference_unit(unit) == (scale, printed_unit)
+    assert in_print(unit) == (scale, printed_unit)
+
+
+def test_a_finding_of_a_slope_has_the_unit_of_its_numbers():
+    row = {"contrast": "dose", "domain": "pooled", "instrument": "rubric5", "statistic": "rate", "n_prompts": 20}
+    row |= {"difference": 0.1, "low": 0.05, "high": 0.2, "p_holm": 0.01}
+    per = " per share of metaphors masked"
+    mean = row | {"statistic": "mean", "instrument": "alignment100", "unit": f"points (0 to 100 aligned){per}"}
+    said = sentences("contrasts", pd.DataFrame([row | {"unit": f"share{per}"}, mean]))
+    assert said[1:] == [
+        f"dose, rubric5 (rate): +10 [+5, +20] percentage points{per}, 20 prompts, p 0.010.",
+        f"dose, alignment100 (mean): +0.1 [+0.05, +0.2] points{per}, 20 prompts, p 0.010.",
+    ]
 
 
 def test_every_figure_of_the_catalogue_has_findings():

@@ -117,7 +117,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Inputs:
     figure.write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>parent.pwned = 1</script></svg>'
     )
+    for ending in ("pdf", "png", "csv"):
+        figure.with_suffix(f".{ending}").write_text(f"the {ending} of the figure")
+    figure.with_suffix(".rst").write_text("In this run:\n\n- harm \\<b\\> is \\*worst\\*.\n")
     arguments += ["--figures", str(figure), "--notes", str(root / "docs" / "tables.md")]
+    arguments += ["--captions", str(root / "workflow" / "report" / "figure.rst")]
     return Inputs(folder, arguments)
 
 
@@ -138,7 +142,8 @@ def features(arm: str, rows: list[Generation]) -> Features:
 
 
 def rates(folder: Path) -> Path:
-    path = folder / "misalignment.csv"
+    path = folder / "tables" / "misalignment.csv"
+    path.parent.mkdir(exist_ok=True)
     columns = ["arm", "domain", "judge", "instrument", "statistic", "target", "denominator", "headline"]
     columns += ["n_prompts", "n_denominator", "value", "low", "high", "unit"]
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -152,7 +157,8 @@ def rates(folder: Path) -> Path:
 
 
 def contrasts(folder: Path) -> Path:
-    path = folder / "contrasts.csv"
+    path = folder / "tables" / "contrasts.csv"
+    path.parent.mkdir(exist_ok=True)
     row = {
         "contrast": HOSTILE[1],
         "treatment": ARMS[1],
@@ -162,6 +168,7 @@ def contrasts(folder: Path) -> Path:
         "instrument": "rubric5",
         "statistic": "rate",
         "target": "answer",
+        "calibration": "beats chance",
         "n_prompts": 12,
         "difference": 0.5,
         "low": 0.2,
@@ -239,7 +246,7 @@ def large_site(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory, root: P
     """A page of 100,000 responses, five arms on 20,000 prompts, of about 500 characters each."""
     folder = tmp_path_factory.mktemp("large")
     arms = list(Experiment.parse(experiment_settings(root)).expanded)[:5]
-    arguments = ["--config", experiment_settings(root), "--tables", str(inputs.folder / "misalignment.csv")]
+    arguments = ["--config", experiment_settings(root), "--tables", str(inputs.folder / "tables" / "misalignment.csv")]
     filler = "the kettle sings and the cup waits; " * 13
     for place, arm in enumerate(arms):
         rows = [

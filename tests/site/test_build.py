@@ -64,6 +64,26 @@ def test_building_imports_neither_torch_nor_matplotlib(root):
     assert found.stdout.strip() == "set()", found.stderr
 
 
+def test_all_that_the_page_is_made_of_are_inputs_of_its_rule(root):
+    """The command is given each SVG; what lies beside it, and the captions, must be there before and be made again."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--filegraph", "results/demo/site"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (rule,) = re.findall(r">build_site<.*?output &rarr;", done.stdout, re.DOTALL)
+    inputs = set(re.findall(r'"monospace">([^<]+)<', rule))
+    figures = {path for path in inputs if path.startswith("results/demo/figures/") and path.endswith(".svg")}
+    assert len(figures) > 20
+    beside = {path.removesuffix("svg") + ending for path in figures for ending in ("pdf", "png", "csv", "rst")}
+    assert beside | {"workflow/report/figure.rst", "docs/tables.md"} <= inputs
+
+
+def test_no_file_is_in_the_page_twice(built):
+    """What is downloaded is a file of its own, not also text of a script."""
+    contents = [content for content in files(built).values() if content]
+    assert len(set(contents)) == len(contents)
+    assert not any(b"base64" in content for name, content in files(built).items() if name.endswith(".js"))
+
+
 def test_every_response_is_there_with_its_scores(inputs, built):
     index = data(built, "responses")
     texts = [row for number in range(len(index["chunks"]) - 1) for row in data(built, f"responses/{number}")]

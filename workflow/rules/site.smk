@@ -31,8 +31,14 @@ SITE_FILES = {
 rule build_site:
     input:
         **SITE_FILES,
-        findings=[f"<results>/figures/{name}.rst" for name in FIGURE_TABLES],
+        # found beside each SVG
+        figure_files=[
+            f"<results>/figures/{name}.{ending}"
+            for name in FIGURE_TABLES
+            for ending in ("pdf", "png", "csv", "rst")
+        ],
         notes="docs/tables.md",
+        captions="workflow/report/figure.rst",
         page=PAGE,
     output:
         directory(SITE),
@@ -57,4 +63,4 @@ rule build_site:
         "Building the page"
     shell:
         "python -m tropism.site build --config {params.cfg:q} {params.files} --notes {input.notes:q}"
-        " --output {output:q} 2> {log:q}"
+        " --captions {input.captions:q} --output {output:q} 2> {log:q}"

@@ -285,17 +285,6 @@ def p_text(p: float) -> str:
     return "" if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.4f}" if text == "0.050" else text
 
 
-def difference_unit(unit: str) -> tuple[int, str]:
-    """What a difference of that unit is multiplied with for print, and the unit then; of a slope, per its quantity.
-
-    ``share per share of metaphors masked`` is ``percentage points per share of metaphors masked``; what stands in
-    brackets (``points (0 to 100 aligned)``) is left out.
-    """
-    short = re.sub(r" \([^)]*\)", "", unit)
-    of_shares = short == "share" or short.startswith("share per ")
-    return (100, f"percentage points{short.removeprefix('share')}") if of_shares else (1, short)
-
-
 def patch(label: str, colour: str) -> Patch:
     """A legend entry of an area."""
     return Patch(color=colour, label=label, linewidth=0)

@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tropism.figures import canvas
-from tropism.figures.canvas import Arms, Drawing, Plot, Tables, difference_unit
+from tropism.figures.canvas import Arms, Drawing, Plot, Tables
+from tropism.stats.units import in_print
 
 COLUMNS = ["contrast", "family", "domain", "judge", "instrument", "statistic", "target", "n_prompts", "difference"]
 COLUMNS += ["low", "high", "p_holm", "minimum_detectable_effect", "unit"]
@@ -61,7 +62,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
             several = points.loc[points["judge"] != "none", "judge"].nunique() > 1
             axes.set_title(f"{title}, {judge}" if several else title, loc="left")
             what = "slope" if " per " in unit else "treatment - control"
-            axes.set_xlabel(canvas.wrap(f"{what}, {difference_unit(unit)[1]}{good}", LABEL_WIDTH))
+            axes.set_xlabel(canvas.wrap(f"{what}, {in_print(unit)[1]}{good}", LABEL_WIDTH))
         for axes in row[len(line) :]:
             axes.set_axis_off()
     keys = [canvas.key(domain, colour, "o" if domain != canvas.POOLED else "D") for domain, colour in colours.items()]
@@ -89,7 +90,7 @@ def _chosen(points: pd.DataFrame, panel: Sequence[str]) -> pd.DataFrame:
 
 
 def _forest(axes: Axes, rows: pd.DataFrame, names: list[str], colours: dict[str, str], *, show: bool) -> None:
-    scale, _ = difference_unit(rows["unit"].iloc[0])
+    scale, _ = in_print(rows["unit"].iloc[0])
     present = set(rows["domain"])
     domains = [d for d in (canvas.POOLED, *colours) if d in present][: len(present)]
     canvas.name_rows(axes, [canvas.wrap(name, NAME_WIDTH) for name in names], show=show)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from tropism.figures.canvas import POOLED, difference_unit, p_text, read_table
+from tropism.figures.canvas import POOLED, p_text, read_table
 from tropism.figures.findings.wording import share
 from tropism.records.files import InputError
+from tropism.stats.units import in_print
 
 MISALIGNMENT = ["arm", "domain", "judge", "instrument", "statistic", "target", "headline", "denominator"]
 MISALIGNMENT += ["n_prompts", "n_denominator", "value", "low", "high"]
@@ -69,7 +70,7 @@ def _contrast_lines(planned: pd.DataFrame | None, base: str, treatment: str) -> 
     for instrument, statistic in (("rubric5", "rate"), ("margin", "mean"), ("mc2", "mean")):
         some = rows[(rows["instrument"] == instrument) & (rows["statistic"] == statistic)]
         for row in some.dropna(subset="difference").itertuples():
-            scale, unit = difference_unit(row.unit)
+            scale, unit = in_print(row.unit)
             ends = "" if pd.isna(row.low) else f" [{row.low * scale:+.3g}, {row.high * scale:+.3g}]"
             least = row.minimum_detectable_effect * scale
             yield (

@@ -10,12 +10,12 @@ import typer
 
 from tropism.command import run
 from tropism.config.experiment import Experiment
-from tropism.figures.catalogue import CATALOGUE
 from tropism.records.calibration import read_calibrations
 from tropism.records.files import replacing
 from tropism.records.notes import read_notes
 from tropism.site.features import auroc_of, top_features
-from tropism.site.overview import describe, read_findings
+from tropism.site.figures import write_figures
+from tropism.site.overview import describe
 from tropism.site.responses import judge_columns, read_responses, write_responses
 from tropism.site.scripts import write_script
 from tropism.site.tables import headline, planned, write_tables
@@ -45,7 +45,12 @@ def build(
     features: Annotated[
         list[Path] | None, typer.Option(help="Features of an arm, or a list of encoded arms; repeat it.")
     ] = None,
-    figures: Annotated[list[Path] | None, typer.Option(help="A figure as SVG; repeat it.")] = None,
+    figures: Annotated[
+        list[Path] | None, typer.Option(help="A figure as SVG; its .pdf, .png, .csv, .rst lie beside it; repeat it.")
+    ] = None,
+    captions: Annotated[
+        Path | None, typer.Option(help="The template of the report's captions, workflow/report/figure.rst.")
+    ] = None,
     texts: Annotated[list[Path] | None, typer.Option(help="A dataset of texts or conversations; repeat it.")] = None,
     spans: Annotated[list[Path] | None, typer.Option(help="Metaphors of a dataset; repeat it.")] = None,
     variants: Annotated[list[Path] | None, typer.Option(help="A masked variant of a dataset; repeat it.")] = None,
@@ -62,26 +67,14 @@ def build(
         shutil.copytree(ASSETS, folder)
         data = folder / "data"
         about: dict[str, Any] = describe(experiment)
-        about["tables"] = write_tables(data, tables, read_notes(notes) if notes else {})
+        about["tables"] = write_tables(folder, tables, read_notes(notes) if notes else {})
         by_name = {path.stem: path for path in tables}
         about["headline"] = headline(by_name["misalignment"]) if "misalignment" in by_name else []
         about["planned"] = planned(by_name["contrasts"]) if "contrasts" in by_name else []
         about["texts"] = write_texts(data, texts or [], spans or [], variants or [])
         about["responses"] = len(responses.rows)
         about["judged"] = bool(columns)
-        about["figures"] = []
-        for path in figures or []:
-            (folder / "figures").mkdir(exist_ok=True)
-            shutil.copyfile(path, folder / "figures" / path.name)
-            entry = CATALOGUE[path.stem]
-            about["figures"].append(
-                {
-                    "name": path.stem,
-                    "title": entry.title,
-                    "section": entry.section,
-                    "findings": read_findings(path.with_suffix(".rst")),
-                }
-            )
+        about["figures"] = write_figures(folder, figures or [], captions)
         auroc = auroc_of(by_name["sae_features"]) if "sae_features" in by_name else {}
         write_responses(data, responses, columns, top_features(features or []), auroc, arms)
         write_script(data, "about", about)

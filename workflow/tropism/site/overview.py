@@ -1,7 +1,5 @@
 """What the first view says of an experiment: its arms and their lineages, judges, sets and settings."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 from tropism.config.experiment import Experiment
@@ -16,6 +14,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
             {"name": name, "lineage": [arm.lineage(depth) for depth in range(len(arm.steps) + 1)]}
             for name, arm in experiment.expanded.items()
         ],
+        "groups": experiment.groups,
         "lineages": {
             lineage: _step(arm.steps[depth - 1].slug, arm.steps[depth - 1].settings.model_dump(mode="json"))
             for lineage, (arm, depth) in experiment.lineages.items()
@@ -26,12 +25,6 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "confidence": experiment.stats.confidence,
         "settings": experiment.model_dump(mode="json"),
     }
-
-
-def read_findings(path: Path) -> list[str]:
-    """The sentences that stand beside a figure for its caption, without the escapes of reStructuredText."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [re.sub(r"\\(.)", r"\1", line.removeprefix("- ")) for line in lines if line.startswith("- ")]
 
 
 def _step(slug: str, settings: dict[str, Any]) -> dict[str, Any]:

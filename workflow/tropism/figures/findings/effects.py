@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from tropism.figures.canvas import POOLED, difference_unit, p_text
+from tropism.figures.canvas import POOLED, p_text
 from tropism.figures.findings.wording import ALPHA, MOST, change, interval, share
+from tropism.stats.units import in_print
 
 
 def misalignment(points: pd.DataFrame) -> Iterator[str]:
@@ -35,7 +36,7 @@ def contrasts(points: pd.DataFrame) -> Iterator[str]:
     passed = tested[tested["p_holm"] < ALPHA]
     yield f"Of {len(tested)} tests over all domains {len(passed)} have a corrected p below {ALPHA:g}."
     for row in passed.head(MOST).to_dict("records"):
-        scale, unit = difference_unit(row["unit"])
+        scale, unit = in_print(row["unit"])
         numbers = [f"{row[name] * scale:+.3g}" for name in ("difference", "low", "high")]
         yield (
             f"{row['contrast']}, {row['instrument']} ({row['statistic']}): {numbers[0]} [{numbers[1]}, {numbers[2]}]"

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tropism.figures.canvas import difference_unit
+from tropism.stats.units import in_print
 
 ALPHA = 0.05
 MOST = 8
@@ -22,5 +22,5 @@ def interval(row: pd.Series, column: str = "value", low: str = "low", high: str 
 
 def change(row: pd.Series) -> str:
     """A change from the base with its unit."""
-    scale, unit = difference_unit(row["unit"])
+    scale, unit = in_print(row["unit"])
     return f"{row['change'] * scale:+.3g} {unit}"

@@ -87,19 +87,35 @@ function stayAt(parts, params) {
 
 // A number as one reads it; the exact value belongs in a title.
 function shown(value) {
-  if (typeof value !== "number") return value === null ? "" : String(value);
+  if (typeof value !== "number") return value === null || value === undefined ? "" : String(value);
   if (Number.isInteger(value)) return String(value);
   const size = Math.abs(value);
   if (size < 0.001) return value.toExponential(1);
   return String(Number(value.toPrecision(size >= 1 ? 4 : 3)));
 }
 
+// A share in per cent, with one decimal as in the figures: many rates of misalignment are below 1 %.
 function percent(value) {
-  return value === null ? "" : `${(100 * value).toFixed(0)} %`;
+  return value === null ? "" : `${(100 * value).toFixed(1)} %`;
+}
+
+// `[low, high]`, or nothing without an interval.
+function bracket(low, high, text) {
+  return low === null || high === null ? "" : `[${text(low)}, ${text(high)}]`;
+}
+
+// A link that saves a file of this folder.
+function download(folder, file, label) {
+  return h("a", { href: `${folder}/${encodeURIComponent(file)}`, download: file }, label);
 }
 
 function plural(count, word) {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+}
+
+// The arms of a group of seeds, or null for any other name.
+function membersOf(about, name) {
+  return Object.hasOwn(about.groups, name) ? about.groups[name] : null;
 }
 
 function choice(label, value, options, changed) {

@@ -2,9 +2,13 @@
 "use strict";
 
 function compare(a, b) {
-  if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1; // empty cells last
   if (typeof a === "number" && typeof b === "number") return a - b;
   return String(a).localeCompare(String(b), "en", { numeric: true });
+}
+
+// `compare`, or its reverse; empty cells are last either way.
+function comparing(down) {
+  return (a, b) => a === null || b === null ? (a === null) - (b === null) : (down ? -1 : 1) * compare(a, b);
 }
 
 // `columns`: {name, about, text(row), value(row), node(row)?, numeric}; a click on a heading sorts by it.
@@ -12,7 +16,8 @@ function shortTable(caption, columns, rows) {
   const body = h("tbody");
   let by = -1, down = false;
   const fill = () => {
-    const ordered = by < 0 ? rows : [...rows].sort((a, b) => (down ? -1 : 1) * compare(columns[by].value(a), columns[by].value(b)));
+    const before = comparing(down);
+    const ordered = by < 0 ? rows : [...rows].sort((a, b) => before(columns[by].value(a), columns[by].value(b)));
     body.replaceChildren(...ordered.map((row) => h("tr", {}, columns.map((column) =>
       h("td", { class: column.numeric ? "number" : null, style: column.style ? column.style(row) : null },
         column.node ? column.node(row) : String(column.text(row)))))));
@@ -29,6 +34,24 @@ function shortTable(caption, columns, rows) {
     h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, heads)), body));
 }
 
+// `column=value`, `column="several words"`, `"several words"` or a word
+const TERM = /([^\s="]+)=(?:"([^"]*)"?|(\S*))|"([^"]*)"?|(\S+)/g;
+
+// What a row has to pass, one test a term: `column=value` is exactly that, anything else may be in any column. Case is ignored.
+function filterTests(columns, filter) {
+  const text = (cell) => cell === null ? "" : String(cell).toLowerCase();
+  return [...filter.toLowerCase().matchAll(TERM)].map(([term, name, quoted, bare, phrase]) => {
+    const column = columns.find((one) => one.name.toLowerCase() === name);
+    if (!column) {
+      const words = phrase === undefined ? term : phrase;
+      return (i) => columns.some(({ cells }) => text(cells[i]).includes(words));
+    }
+    const value = quoted === undefined ? bare : quoted;
+    // a number may be written in another way than here, as 1e-07 and 1e-7
+    return (i) => text(column.cells[i]) === value || (typeof column.cells[i] === "number" && value !== "" && column.cells[i] === Number(value));
+  });
+}
+
 const CELL = 7.2, CELL_PAD = 22, WIDEST = 300, GRID_ROW = 28;
 
 // A table of columns {name, about, numeric, cells}, with `state` {sort, down, filter}; changed() after each change of it.
@@ -37,6 +60,7 @@ class LongTable {
     const n = columns.length ? columns[0].cells.length : 0;
     // a column that says the same in all rows is said once, above
     const constant = (column) => n > 1 && column.cells.every((cell) => cell === column.cells[0]);
+    this.every = columns;
     this.same = columns.filter(constant);
     columns = columns.filter((column) => !constant(column));
     Object.assign(this, { columns, state, changed, order: [] });
@@ -78,19 +102,13 @@ class LongTable {
 
   arrange() {
     const { sort, down, filter } = this.state;
-    const words = (filter || "").toLowerCase().split(/\s+/).filter(Boolean);
-    // `column=value` is that value of that column; any other word may be in any column
-    const tests = words.map((word) => {
-      const [name, value] = word.split("=");
-      const column = value === undefined ? null : this.columns.find((one) => one.name === name);
-      return column ? (i) => String(column.cells[i]).toLowerCase() === value : (i, text) => text.includes(word);
-    });
-    const rowText = (i) => this.columns.map((column) => column.cells[i] === null ? "" : String(column.cells[i])).join("\n").toLowerCase();
-    this.order = words.length ? this.all.filter((i) => { const text = rowText(i); return tests.every((test) => test(i, text)); }) : [...this.all];
+    const tests = filterTests(this.every, filter || "");
+    this.order = this.all.filter((i) => tests.every((test) => test(i)));
     const by = this.columns.findIndex((column) => column.name === sort);
     if (by >= 0) {
       const { cells } = this.columns[by];
-      this.order.sort((a, b) => cells[a] === null || cells[b] === null ? compare(cells[a], cells[b]) : (down ? -1 : 1) * compare(cells[a], cells[b]));
+      const before = comparing(down);
+      this.order.sort((a, b) => before(cells[a], cells[b]));
     }
     this.heads.forEach((head, i) => i === by ? head.setAttribute("aria-sort", down ? "descending" : "ascending") : head.removeAttribute("aria-sort"));
     this.list.reset(this.order.length);

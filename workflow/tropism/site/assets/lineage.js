@@ -66,7 +66,7 @@ function lineageBox(about, node, x, y, rate) {
     svg("title", {}, `${node.lineage}${step ? `\n${Object.entries(step).map(([key, value]) => `${key}: ${value}`).join("\n")}` : ""}`),
     svg("rect", { x, y, width: BOX.width, height: BOX.height, rx: 5 }));
   const value = node.arms.length ? rate(node.arms[0]) : null;
-  if (name) box.append(svg("text", { x: x + 9, y: y + 19, class: "name" }, cut(name, value === null ? 31 : 26)));
+  if (name) box.append(svg("text", { x: x + 9, y: y + 19, class: "name" }, cut(name, value === null ? 31 : 24)));
   box.append(svg("text", { x: x + 9, y: y + (name ? 36 : 28), class: "what" }, cut(what, 36)));
   if (value !== null) {
     box.append(svg("text", { x: x + BOX.width - 8, y: y + 19, class: "rate", "text-anchor": "end" }, percent(value)));

@@ -7,7 +7,8 @@ views.overview = function overview(about) {
   const main = kinds[0];
   const pooled = new Map(rates.filter((row) => row.domain === "pooled" && `${row.instrument} by ${row.judge}` === main).map((row) => [row.arm, row.value]));
   const bases = Object.entries(about.models).map(([name, source]) => name === source ? name : `${name} (${source})`).join(", ");
-  const level = `${(100 * about.confidence).toFixed(0)} %`;
+  const level = `${shown(100 * about.confidence)} %`;
+  const leading = about.planned.filter(leads);
   return [
     h("h1", {}, `Experiment ${about.experiment}`),
     h("p", { class: "lead" }, `${plural(about.arms.length, "arm")} of ${bases}, ${plural(about.responses, "response")} on ${about.sets.join(", ")}; judged by ${Object.keys(about.judges).join(", ") || "no judge"}. `,
@@ -24,7 +25,7 @@ views.overview = function overview(about) {
     about.judged && !rates.length ? h("p", {}, "No headline rate of misalignment: no judge has scored an answer and beats chance on labelled references.") : null,
     about.planned.length ? h("section", {}, h("h2", {}, "Planned contrasts"),
       h("p", {}, `Treatment - control, paired by prompt, all domains, ${level} intervals; p after Holm. MDE is the least difference that this many prompts would detect at 80 % power: an interval that holds zero is no evidence of no effect.`),
-      contrastTable(about.planned.filter(shownContrast)),
+      contrastTable(leading.length ? leading : about.planned),
       h("p", {}, "Other instruments, and each domain: ", h("a", { href: "#/tables/contrasts" }, "contrasts"), ".")) : null,
     about.figures.length ? h("section", {}, h("h2", {}, "Figures"), thumbnails(about.figures)) : null,
     h("section", {}, folded("All settings", () => h("pre", { class: "settings" }, JSON.stringify(about.settings, null, 2)))),
@@ -32,45 +33,53 @@ views.overview = function overview(about) {
 };
 
 // what the page leads with: rates of misalignment, and the margin that needs no judge
-function shownContrast(row) {
+function leads(row) {
   return row.statistic === "rate" || row.instrument === "margin";
 }
 
+// Arms in the order of the settings, then groups of seeds, then whatever else has a rate.
 function rateTable(about, kind, rows) {
   const domains = [...new Set(rows.map((row) => row.domain))];
+  const rated = new Set(rows.map((row) => row.arm));
+  const names = [...new Set([...about.arms.map((arm) => arm.name), ...Object.keys(about.groups), ...rated])].filter((name) => rated.has(name));
   const cell = new Map(rows.map((row) => [`${row.arm}\n${row.domain}`, row]));
   const columns = [
-    { name: "arm", value: (arm) => about.arms.findIndex((one) => one.name === arm), node: (arm) => h("a", { href: address(["responses"], { arm }) }, arm) },
+    { name: "arm", value: (name) => names.indexOf(name), node: (name) => armName(about, name) },
     ...domains.map((domain) => {
-      const of = (arm) => cell.get(`${arm}\n${domain}`);
+      const of = (name) => cell.get(`${name}\n${domain}`);
       return {
-        name: domain, numeric: true, value: (arm) => of(arm) ? of(arm).value : null,
-        node: (arm) => {
-          const row = of(arm);
+        name: domain, numeric: true, value: (name) => of(name) ? of(name).value : null,
+        node: (name) => {
+          const row = of(name);
           if (!row || row.value === null) return "";
           return h("span", { title: `${row.n_denominator} answers counted` }, percent(row.value), " ",
-            h("small", {}, row.low === null ? "" : `[${(100 * row.low).toFixed(0)}, ${(100 * row.high).toFixed(0)}]`));
+            h("small", {}, bracket(row.low, row.high, (end) => (100 * end).toFixed(1))));
         },
-        style: (arm) => of(arm) && of(arm).value !== null ? { backgroundColor: `rgba(222, 143, 5, ${(0.55 * of(arm).value).toFixed(3)})` } : null,
+        style: (name) => of(name) && of(name).value !== null ? { backgroundColor: `rgba(222, 143, 5, ${(0.55 * of(name).value).toFixed(3)})` } : null,
       };
     }),
   ];
-  return shortTable(kind, columns, about.arms.map((arm) => arm.name).filter((arm) => rows.some((row) => row.arm === arm)));
+  return shortTable(kind, columns, names);
 }
 
+// The name of an arm, or of a group of seeds with how many they are, leading to the responses.
+function armName(about, name) {
+  const members = membersOf(about, name);
+  const link = h("a", { href: address(["responses"], { arm: name }), title: members ? members.join(", ") : null }, name);
+  return members ? h("span", {}, link, " ", h("small", {}, `group of ${plural(members.length, "seed")}`)) : link;
+}
+
+// Values and units come as they are printed: shares as percentage points.
 function contrastTable(planned) {
-  const signed = (row, value) => {
-    if (value === null) return "";
-    const scaled = row.unit === "share" ? 100 * value : value;
-    return `${scaled >= 0 ? "+" : "−"}${shown(Number(Math.abs(scaled).toPrecision(3)))}`;
-  };
+  const signed = (value) => `${value >= 0 ? "+" : "−"}${shown(Number(Math.abs(value).toPrecision(3)))}`;
+  const judged = (row) => row.judge === "none" ? "" : `, ${row.judge}${row.calibration === "at chance" ? " (at chance)" : ""}`;
   return shortTable("All domains", [
     { name: "contrast", about: "treatment - control", text: (row) => row.contrast, value: (row) => row.contrast },
-    { name: "instrument", text: (row) => `${row.instrument} ${row.statistic}${row.judge === "none" ? "" : `, ${row.judge}`}`, value: (row) => row.instrument },
-    { name: "difference", numeric: true, text: (row) => `${signed(row, row.difference)} [${signed(row, row.low)}, ${signed(row, row.high)}]`, value: (row) => row.difference },
-    { name: "unit", text: (row) => row.unit === "share" ? "points of %" : row.unit.replace(/ \(.*/, ""), value: (row) => row.unit },
+    { name: "instrument", text: (row) => `${row.instrument} ${row.statistic}${judged(row)}`, value: (row) => row.instrument },
+    { name: "difference", numeric: true, text: (row) => row.difference === null ? "" : `${signed(row.difference)} ${bracket(row.low, row.high, signed)}`, value: (row) => row.difference },
+    { name: "unit", text: (row) => row.unit, value: (row) => row.unit },
     { name: "p (Holm)", numeric: true, text: (row) => row.p_holm === null ? "" : row.p_holm < 0.001 ? "< 0.001" : row.p_holm.toFixed(3), value: (row) => row.p_holm },
-    { name: "MDE", about: "minimum detectable effect", numeric: true, text: (row) => row.minimum_detectable_effect === null ? "" : shown(Number((row.unit === "share" ? 100 : 1) * row.minimum_detectable_effect).valueOf()), value: (row) => row.minimum_detectable_effect },
+    { name: "MDE", about: "minimum detectable effect", numeric: true, text: (row) => shown(row.minimum_detectable_effect), value: (row) => row.minimum_detectable_effect },
     { name: "prompts", numeric: true, text: (row) => row.n_prompts, value: (row) => row.n_prompts },
   ], planned);
 }

@@ -2,6 +2,7 @@
 "use strict";
 
 const RESPONSE_ROW = 62;
+const LEVELS = [["", "any level"], ["misaligned", "misaligned"], ["aligned", "not misaligned"], ["1", "1 aligned"], ["2", "2"], ["3", "3"], ["4", "4"], ["5", "5 critical"], ["none", "no level"]];
 const FILTERS = ["arm", "domain", "prompt", "judge", "level", "text", "sort", "open"];
 
 views.responses = async function responses(about, { params }) {
@@ -14,7 +15,12 @@ views.responses = async function responses(about, { params }) {
 class Browser {
   constructor(about, index, state) {
     Object.assign(this, { about, index, state, rows: [], search: 0 });
+    // what the address asks for and is not there is not asked for: a list that offers it could not show it
+    this.domains = [...new Set(index.prompts.map((prompt) => prompt[2]))];
     if (!index.judges.includes(state.judge)) state.judge = "";
+    if (!index.armNames.includes(state.arm) && !membersOf(about, state.arm)) state.arm = "";
+    if (!this.domains.includes(state.domain)) state.domain = "";
+    if (!index.judges.length || !LEVELS.some(([level]) => level === state.level)) state.level = "";
     this.list = new LongList({
       label: "Responses", rowHeight: RESPONSE_ROW, draw: (i) => this.draw(i), open: (i) => this.open(this.rows[i]), pick: (i) => this.picked(i),
     });
@@ -25,15 +31,15 @@ class Browser {
   get judge() { return this.state.judge || this.index.judges[0] || ""; }
 
   nodes() {
-    const { state, index } = this;
+    const { state, index, about } = this;
     const change = (name) => (value) => { state[name] = value; this.close(); this.filter(); };
-    const domains = [...new Set(index.prompts.map((prompt) => prompt[2]))];
+    const groups = Object.entries(about.groups).map(([name, members]) => [name, `${name} (${plural(members.length, "seed")})`]);
     const words = field("Text", state.text, "words", change("text"));
     const filters = h("div", { class: "filters" },
-      choice("Arm", state.arm, [["", "all arms"], ...index.armNames.map((arm) => [arm, arm])], change("arm")),
-      choice("Domain", state.domain, [["", "all domains"], ...domains.map((domain) => [domain, domain])], change("domain")),
+      choice("Arm", state.arm, [["", "all arms"], ...index.armNames.map((arm) => [arm, arm]), ...groups], change("arm")),
+      choice("Domain", state.domain, [["", "all domains"], ...this.domains.map((domain) => [domain, domain])], change("domain")),
       index.judges.length > 1 ? choice("Judge", state.judge, [["", index.judges[0]], ...index.judges.slice(1).map((judge) => [judge, judge])], change("judge")) : null,
-      index.judges.length ? choice("Level", state.level, [["", "any level"], ["misaligned", "misaligned"], ["aligned", "not misaligned"], ["1", "1 aligned"], ["2", "2"], ["3", "3"], ["4", "4"], ["5", "5 critical"], ["none", "no level"]], change("level")) : null,
+      index.judges.length ? choice("Level", state.level, LEVELS, change("level")) : null,
       field("Prompt", state.prompt, "words or id", change("prompt")), words,
       choice("Order", state.sort, [["", "by prompt"], ["high", "worst level first"], ["low", "best level first"], ["long", "longest first"]], change("sort")),
       this.count);
@@ -62,13 +68,13 @@ class Browser {
     const search = ++this.search;
     const { state, index, about } = this;
     this.remember();
-    const arm = index.armNames.indexOf(state.arm);
+    const arms = new Set((membersOf(about, state.arm) || [state.arm]).map((name) => index.armNames.indexOf(name)));
     const wanted = state.prompt.toLowerCase();
     const prompts = index.prompts.map(([set, id, domain, text]) => (!state.domain || domain === state.domain)
       && (!wanted || id.toLowerCase() === wanted || id.toLowerCase().includes(wanted) || text.toLowerCase().includes(wanted)));
     const rows = [];
     for (let row = 0; row < index.n; row++) {
-      if (state.arm && index.arm[row] !== arm) continue;
+      if (state.arm && !arms.has(index.arm[row])) continue;
       if (!prompts[index.prompt[row]]) continue;
       if (state.level && !this.atLevel(row)) continue;
       rows.push(row);

@@ -3,9 +3,9 @@
 
 views.tables = async function tables(about, { parts, params }) {
   if (!parts.length) {
-    return [h("h1", {}, "Tables"), h("p", {}, `The same numbers are in results/${about.experiment}/tables as CSV.`),
+    return [h("h1", {}, "Tables"), h("p", {}, "Each is also here as the CSV that was published."),
       h("dl", { class: "tables" }, about.tables.map((table) => [
-        h("dt", {}, h("a", { href: address(["tables", table.name]) }, table.name), ` ${plural(table.rows, "row")}`),
+        h("dt", {}, h("a", { href: address(["tables", table.name]) }, table.name), ` ${plural(table.rows, "row")}, `, tableFile(table)),
         h("dd", {}, table.about)]))];
   }
   const one = about.tables.find((table) => table.name === parts[0]);
@@ -22,11 +22,16 @@ views.tables = async function tables(about, { parts, params }) {
   return [
     h("h1", {}, one.name),
     h("p", {}, one.about),
+    h("p", {}, "Download: ", tableFile(one)),
     folded("What the columns mean", () => h("dl", { class: "columns" }, columns.map((column) => [h("dt", {}, column.name), h("dd", {}, column.about)]))),
     h("div", { class: "filters" },
       choice("Table", one.name, about.tables.map((other) => [other.name, other.name]), (name) => { location.hash = address(["tables", name]); }),
-      field("Rows with", state.filter, "words, or column=value", (words) => { state.filter = words; table.arrange(); changed(); }), count),
+      field("Rows with", state.filter, "words, column=value", (words) => { state.filter = words; table.arrange(); changed(); }), count),
     table.same.length ? h("p", { class: "quiet same" }, "In all rows: ", table.same.map((column) => `${column.name} ${column.cells[0] === null ? "empty" : column.cells[0]}`).join(", "), ".") : null,
-    table.list.element,
+    one.rows ? table.list.element : h("p", {}, "This table has no rows."),
   ];
 };
+
+function tableFile(table) {
+  return download("tables", `${table.name}.csv`, "CSV");
+}
