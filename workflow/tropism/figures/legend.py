@@ -12,7 +12,7 @@ PAD = 0.8
 
 def fitting_columns(labels: Sequence[str], most: int, width: float) -> int:
     """The most columns, up to ``most``, in which ``labels`` take no more than ``width`` points."""
-    widths = [_points(label) + (HANDLE + PAD + GAP) * SIZE for label in labels]
+    widths = [points_wide(label) + (HANDLE + PAD + GAP) * SIZE for label in labels]
     for columns in range(min(most, len(labels)), 1, -1):
         parts = np.array_split(widths, columns)  # as Matplotlib shares entries among columns
         if sum(float(part.max()) for part in parts) <= width:
@@ -20,7 +20,8 @@ def fitting_columns(labels: Sequence[str], most: int, width: float) -> int:
     return 1
 
 
-def _points(label: str) -> float:
+def points_wide(label: str, size: float = SIZE) -> float:
+    """The width of the longest line of ``label`` in letters of ``size`` points."""
     return max(
-        (float(TextPath((0, 0), line, size=SIZE).get_extents().x1) for line in label.split("\n") if line), default=0
+        (float(TextPath((0, 0), line, size=size).get_extents().x1) for line in label.split("\n") if line), default=0
     )
