@@ -1,14 +1,22 @@
 """What a figure and its findings say where values are missing, names are many or numbers are small."""
 
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.text import Text
 
+from tropism.figures import canvas
+from tropism.figures.findings import sentences
+from tropism.figures.findings.wording import interval
 from tropism.figures.legend import fitting_columns
-from tropism.figures.marks import looks_of
+from tropism.figures.marks import cluster_looks, looks_of
+from tropism.figures.transfer import in_print
 
-from .test_figures import drawn, said, table_named
+from .effects import ARM_FLAG
+from .test_figures import drawn, each_figure, said, table_named
 
 
 def test_a_missing_r2_is_counted_and_not_drawn(tables: Path):
@@ -31,3 +39,93 @@ def test_series_past_the_colours_have_another_mark():
 @pytest.mark.parametrize(("label", "columns"), [("short", 3), ("a name as long as a line " * 4, 1)])
 def test_a_legend_has_as_many_columns_as_fit(label: str, columns: int):
     assert fitting_columns([label] * 6, 3, 500) == columns
+
+
+@each_figure
+def test_a_missing_interval_is_left_out_of_what_is_said(name: str, tables: Path):
+    data = table_named(tables, name)
+    for table in data.values():
+        ends = [column for column in table if column in ("low", "high") or column.endswith(("_low", "_high"))]
+        table[[*ends, *table.columns.intersection(["control_min", "control_max", "kappa", "variance_ratio"])]] = np.nan
+    drawing = drawn(name, data, ARM_FLAG)
+    text = [said(drawing.figure), *sentences(name, drawing.points)]
+    assert [sentence for sentence in text if re.search(r"\bnan\b", sentence)] == []
+
+
+def test_signed_numbers_keep_their_intervals():
+    row = pd.Series({"value": 0.012, "low": -0.004, "high": np.nan})
+    assert interval(row, form="+.3g", scale=100) == "+1.2"
+    assert interval(row.fillna(0.03), form="+.3g", scale=100) == "+1.2 [-0.4, +3]"
+
+
+def test_domains_that_share_nothing_are_not_said_to_share_most():
+    points = pd.DataFrame({"domain": ["a"], "other": "b", "population": "references", "n_features": 9, "chance": 0.4})
+    (sentence,) = sentences("feature_overlap", points.assign(same=0, opposite=1))
+    assert sentence.startswith(
+        "references: no two domains share a feature with one sign, where chance gives at most 0.4"
+    )
+
+
+def test_the_domain_that_moved_furthest_has_its_own_number_of_prompts(tables: Path):
+    points = drawn("dynamics", table_named(tables, "dynamics")).points
+    assert "over 70 prompts, furthest in medical, +0.336 [+0.316, +0.366] over 24 prompts." in " ".join(
+        sentences("dynamics", points)
+    )
+
+
+def test_the_range_of_layers_shows_every_interval_and_both_kinds_of_chance(tables: Path):
+    table = table_named(tables, "geometry_layers")["geometry_layers"]
+    table[["low", "covariance_high"]] = -0.47, 0.6
+    (axes,) = drawn("geometry_layers", {"geometry_layers": table}).figure.axes
+    assert axes.get_ylim()[0] < -0.6
+
+
+def test_names_in_the_map_of_vectors_stay_beside_the_axis(tables: Path):
+    data = table_named(tables, "geometry")
+    names = {name: f"{name}-of-some-length" for name in data["geometry_coordinates"]["vector"]}
+    data["geometry_coordinates"] = data["geometry_coordinates"].replace({"vector": names})
+    data["geometry_pairs"] = data["geometry_pairs"].replace({"a": names, "b": names})
+    axes = drawn("geometry", data).figure.axes[2]
+    left, right = axes.bbox.x0, axes.bbox.x1
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert len(boxes) == len(names)
+    assert min(box.x0 for box in boxes) > left
+    assert max(box.x1 for box in boxes) < right + 2
+
+
+def test_clusters_have_the_same_look_in_both_figures_of_vectors_and_none_is_grey():
+    places = pd.DataFrame({"number": [0, 1, 2], "cluster": [None, "advice", "style"]})
+    looks = cluster_looks(places)
+    assert looks["no cluster"] == (canvas.GREY, "o")
+    assert canvas.GREY not in (looks["advice"][0], looks["style"][0])
+
+
+def test_loadings_that_have_no_room_are_counted(tables: Path):
+    data = table_named(tables, "geometry_components")
+    one = data["geometry_coordinates"].head(1)
+    many = [one.assign(vector=f"v{i}", number=i, pc1=i, pc2=i) for i in range(50)]
+    data["geometry_coordinates"] = pd.concat(many, ignore_index=True)
+    assert "40 of 50 vectors' loadings are shown" in said(drawn("geometry_components", data).figure)
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"), [(-0.0036, 1, "0.0"), (3.91, 1, "+3.9"), (-0.0, 2, "0.00"), (-3.62, 1, "-3.6")]
+)
+def test_an_effect_that_rounds_to_nothing_has_no_sign(value: float, decimals: int, text: str):
+    assert in_print(value, decimals) == text
+
+
+def test_small_effects_of_vectors_keep_three_digits_and_a_scale(tables: Path):
+    data = table_named(tables, "transfer")
+    cells = data["transfer"]
+    data["transfer"] = cells.assign(**(cells[["effect", "effect_low", "effect_high"]] / 10))
+    text = said(drawn("transfer", data).figure)
+    assert "+15.0\n[+9.0, +21.0]" in text
+    assert "10⁻³ nats/token" in text
+    assert "percentage points" in text
+
+
+def test_an_accuracy_without_an_interval_lies_within_its_axis(tables: Path):
+    data = table_named(tables, "judge")
+    data["judge_reliability"][["accuracy", "accuracy_low", "accuracy_high"]] = 0.3, np.nan, np.nan
+    assert drawn("judge", data).figure.axes[0].get_xlim()[0] < 0.3

@@ -4,14 +4,17 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from tropism.figures.findings.wording import interval
+
 
 def annotation(points: pd.DataFrame) -> Iterator[str]:
     """Each annotator over all parts of speech and genres."""
     for row in points[(points["pos"] == "all") & (points["genre"] == "all")].to_dict("records"):
+        scores = {"precision": "precision", "recall": "recall", "f1": "F1", "kappa": "kappa"}
+        said = [f"{title} {row[name]:.2f}" for name, title in scores.items() if pd.notna(row[name])]
         yield (
-            f"{row['annotator']} against {row['gold']}: precision {row['precision']:.2f}, recall {row['recall']:.2f},"
-            f" F1 {row['f1']:.2f}, kappa {row['kappa']:.2f}, on {row['n_words']:,} words with {row['n_metaphors']:,}"
-            " metaphors."
+            f"{row['annotator']} against {row['gold']}: {', '.join(said) or 'no score is defined'}, on"
+            f" {row['n_words']:,} words with {row['n_metaphors']:,} metaphors."
         )
 
 
@@ -42,8 +45,8 @@ def judge(points: pd.DataFrame) -> Iterator[str]:
     rows = points[(points["domain"] == "all") & points["accuracy"].notna()]
     for (name, head), some in rows.groupby(["judge", "head"], sort=True):
         said = [
-            f"{row['evidence']} {row['accuracy']:.1%} [{row['accuracy_low']:.1%}, {row['accuracy_high']:.1%}] of"
-            f" {row['n']}, AUROC {row['auroc']:.2f}"
-            for row in some.to_dict("records")
+            f"{row['evidence']} {interval(row, 'accuracy', 'accuracy_low', 'accuracy_high', '.1%')} of {row['n']:.0f}"
+            + ("" if pd.isna(row["auroc"]) else f", AUROC {row['auroc']:.2f}")
+            for _, row in some.iterrows()
         ]
         yield f"{name}, {head}: {'; '.join(said)}."
