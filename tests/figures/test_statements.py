@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from tropism.figures import canvas
+from tropism.figures import canvas, masking
 from tropism.figures.findings import sentences
 from tropism.figures.findings.wording import interval
 from tropism.figures.legend import fitting_columns
@@ -129,3 +129,53 @@ def test_an_accuracy_without_an_interval_lies_within_its_axis(tables: Path):
     data = table_named(tables, "judge")
     data["judge_reliability"][["accuracy", "accuracy_low", "accuracy_high"]] = 0.3, np.nan, np.nan
     assert drawn("judge", data).figure.axes[0].get_xlim()[0] < 0.3
+
+
+def test_judges_of_a_trend_have_a_line_each_in_the_key_and_a_band_each(tables: Path):
+    table = table_named(tables, "trends")["trends"]
+    other = table[table["judge"] == "probe"].assign(judge="qwen")
+    figure = drawn("trends", {"trends": pd.concat([table, other], ignore_index=True)}).figure
+    keys = {str(entry.get_label()): entry for entry in figure.legends[0].legend_handles if entry is not None}
+    assert keys["judged by probe"].get_linestyle() != keys["judged by qwen"].get_linestyle()
+    assert [len(axes.collections) for axes in figure.axes[:3]] == [2, 2, 1]
+    assert "judged by" not in said(drawn("trends", {"trends": table}).figure)
+
+
+def test_changes_of_rates_are_percentage_points(tables: Path):
+    text = said(drawn("trends", table_named(tables, "trends")).figure)
+    assert "change, percentage points" in text
+    assert "change, %" not in text
+    assert "dose of masking\n%" in text
+
+
+def test_each_followed_arm_has_its_own_number_of_prompts_and_pairs_left_out_are_counted(tables: Path):
+    data = table_named(tables, "dynamics")
+    table, pairs = data["dynamics"], data["equal_loss"]
+    table.loc[table["arm"] == "none-medical-original", "n_prompts"] = 20
+    others = [f"arm-{i}" for i in range(4)]
+    one = table[table["arm"] == "none-medical-original"]
+    data["dynamics"] = pd.concat([table, *(one.assign(arm=name) for name in others)], ignore_index=True)
+    data["equal_loss"] = pd.concat([pairs, *(pairs.assign(treatment=name) for name in others)], ignore_index=True)
+    text = said(drawn("dynamics", data).figure)
+    assert "none-medical-original (n 20)" in text
+    assert "poetry-medical-original (n 70)" in text
+    assert "3 of 5 pairs at equal loss are shown" in text
+
+
+def test_every_masked_variant_has_bars_and_what_masks_nothing_is_named(tables: Path):
+    table = table_named(tables, "masking")["masking"]
+    parts = [table[table["variant"] == "metaphor"].assign(variant=f"metaphor_{dose}") for dose in (25, 50, 75)]
+    nothing = [table[table["variant"] == "original"].assign(variant=name) for name in ("literal", "place_before")]
+    drawing = drawn("masking", {"masking": pd.concat([table, *parts, *nothing], ignore_index=True)})
+    text = said(drawing.figure)
+    assert all(f"{name} variant" in text for name in ("metaphor", "random", "metaphor_25", "metaphor_50"))
+    assert "literal, place_before: no words are masked" in text
+    assert len(drawing.figure.axes[0].patches) == 4 * 5 + 2  # four rows of five bars, two rows shaded
+    assert "literal" not in " ".join(sentences("masking", drawing.points))
+
+
+def test_variants_are_told_apart_by_kind_and_then_by_part():
+    looks = masking.looks_of(["random", "metaphor_25", "literal", "metaphor", "metaphor_75"])
+    assert list(looks) == ["metaphor", "metaphor_75", "metaphor_25", "random", "literal"]
+    assert looks["metaphor"][0] == looks["metaphor_25"][0]
+    assert len(set(looks.values())) == 5

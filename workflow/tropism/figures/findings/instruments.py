@@ -19,15 +19,16 @@ def annotation(points: pd.DataFrame) -> Iterator[str]:
 
 
 def masking(points: pd.DataFrame) -> Iterator[str]:
-    """Units hidden by each variant of each dataset, over its fields."""
+    """Units hidden by each variant of each dataset, over its fields; nothing of variants that are not for hiding."""
     for dataset, some in points.groupby("dataset", sort=True):
         units = some.groupby("variant", sort=True)[["units_masked", "shortfall_units"]].sum()
         said = [
             f"{row.units_masked:,} units by {variant}"
             + (f" ({row.shortfall_units:,} short)" if row.shortfall_units else "")
             for variant, row in zip(units.index, units.itertuples(), strict=True)
+            if row.units_masked or str(variant).startswith(("metaphor", "random"))
         ]
-        yield f"{dataset}: {', '.join(said)}."
+        yield f"{dataset}: {', '.join(said) or 'no words are masked'}."
 
 
 def training(points: pd.DataFrame) -> Iterator[str]:
