@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from tropism.figures import canvas, masking
+from tropism.figures import canvas, denominators, masking
 from tropism.figures.findings import sentences
 from tropism.figures.findings.wording import interval
 from tropism.figures.legend import fitting_columns
 from tropism.figures.marks import cluster_looks, looks_of
+from tropism.figures.training import labels_of
 from tropism.figures.transfer import in_print
 
 from .effects import ARM_FLAG
@@ -179,3 +180,47 @@ def test_variants_are_told_apart_by_kind_and_then_by_part():
     assert list(looks) == ["metaphor", "metaphor_75", "metaphor_25", "random", "literal"]
     assert looks["metaphor"][0] == looks["metaphor_25"][0]
     assert len(set(looks.values())) == 5
+
+
+def test_the_axis_of_a_volcano_ends_where_auroc_does_and_no_line_strikes_a_label(tables: Path):
+    data = table_named(tables, "features")
+    table = data["sae_features"]
+    table["auroc"] = (0.5 + 3 * (table["auroc"] - 0.5)).clip(0, 1)
+    axes = drawn("features", data).figure.axes[0]
+    assert axes.spines["bottom"].get_bounds() == (0, 1)
+    assert all(0 <= tick <= 1 for tick in axes.get_xticks())
+    assert all(text.get_bbox_patch() is not None for text in axes.texts)
+
+
+def test_a_gradient_norm_of_nothing_is_counted_where_the_axis_is_logarithmic(tables: Path):
+    table = table_named(tables, "training")["training"]
+    still = table["step"] == 3
+    figure = drawn("training", {"training": table.assign(grad_norm=table["grad_norm"].mask(still, 0))}).figure
+    assert f"{still.sum()} of {len(table)} gradient norms are 0" in said(figure)
+    plain = drawn("training", {"training": table.assign(grad_norm=0.0)}).figure
+    assert plain.axes[1].get_yscale() == "linear"
+
+
+def test_lineages_are_named_without_what_is_kept_unless_two_are_alike():
+    alone = "smollm2.narrow-medical-original-s0.harm-medical-original-s0-snapshots_None"
+    both = ["smollm2.harm-medical-original-s0", "smollm2.harm-medical-original-s0-snapshots_None"]
+    other = "smollm2.harm-medical-original-s0-aligned_share_0_25"
+    labels = labels_of([alone, *both, other])
+    assert labels[alone] == "smollm2.narrow-medical-original-s0.harm-medical-original-s0"
+    assert [labels[name] for name in (*both, other)] == [*both, other]
+    counts = "smollm2.harm-medical-original-s0-lr_0_001-snapshots_count_4_spacing_log-weight_decay_0_1"
+    assert labels_of([counts])[counts] == "smollm2.harm-medical-original-s0-lr_0_001-weight_decay_0_1"
+
+
+def test_marks_of_all_denominators_stand_apart_with_their_numbers(tables: Path):
+    table = table_named(tables, "denominators")["misalignment"]
+    one = table[(table["statistic"] == "rate") & (table["denominator"] == "all")]
+    others = [name for name in denominators.LOOKS if name not in set(table["denominator"])]
+    parts = [one.assign(denominator=name, n_denominator=40 + i) for i, name in enumerate(others)]
+    figure = drawn("denominators", {"misalignment": pd.concat([table, *parts], ignore_index=True)}, ARM_FLAG).figure
+    axes = figure.axes[0]
+    marks = [line for line in axes.lines if line.get_marker() in {mark for _, mark in denominators.LOOKS.values()}]
+    heights = np.unique([axes.transData.transform((0, line.get_ydata()[0]))[1] for line in marks])
+    assert len(heights) == 8 * axes.get_yticks().size
+    assert np.diff(heights).min() > 0.055 * figure.dpi
+    assert {"40", "45", "69", "70"} <= {text.get_text() for text in axes.texts}
