@@ -31,8 +31,9 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
             )
             own = scores[(scores["population"] == population) & (scores["evidence"] == GROUPED)]
             own = own[(own["model"] == "sae") & (own["k"] == k)].iloc[0]
-            interval = f"[{own['brier_low']:.3f}, {own['brier_high']:.3f}]"
-            axes.set_title(f"{POPULATIONS[population]}, k = {k}\nBrier {own['brier']:.3f} {interval}")
+            ends = own[["brier_low", "brier_high"]]
+            interval = "" if ends.isna().any() else f" [{own['brier_low']:.3f}, {own['brier_high']:.3f}]"
+            axes.set_title(f"{POPULATIONS[population]}, k = {k}\nBrier {own['brier']:.3f}{interval}")
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
         line[0].set_ylabel("share misaligned")
     for axes in panels[-1]:

@@ -21,6 +21,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from tropism.figures.legend import fitting_columns
 from tropism.records.files import InputError, replacing, write_csv
 
 SINGLE, DOUBLE = 3.4, 7.0
@@ -260,13 +261,16 @@ def key(label: str, colour: str, marker: str = "", line: Any = "-", *, hollow: b
 def legend_below(
     figure: Figure, handles: Sequence[Artist], columns: int, remark: str = "", *, title: str | None = None
 ) -> None:
-    """One legend for the whole figure, under it; ``title`` names an axis that all panels share."""
+    """One legend for the whole figure, under it, in fewer columns where names are long.
+
+    ``title`` names an axis that all panels share.
+    """
     entries = [*handles, *([key(remark, INK, line="")] if remark else [])]
     if entries:
         figure.legend(
             handles=entries,
             loc="outside lower center",
-            ncols=columns,
+            ncols=fitting_columns([str(entry.get_label()) for entry in entries], columns, 72 * figure.get_figwidth()),
             handlelength=1.8,
             columnspacing=1.4,
             title=title,

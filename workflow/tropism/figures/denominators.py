@@ -32,6 +32,8 @@ LOOKS = {
 }
 """In the order in which they are drawn."""
 CORRECTED = (canvas.INK, "X")
+LEAST_HEIGHT = 0.1
+"""Inches between the marks of two denominators of one arm."""
 
 
 def points_of(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
@@ -50,17 +52,22 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     panels = sorted(set(zip(points["judge"], points["instrument"], strict=True)), key=canvas.rubric_first)
     lines = [panels[start : start + 2] for start in range(0, len(panels), 2)]
     used = [name for name in LOOKS if name in set(points["denominator"])]
-    figure = canvas.page(canvas.DOUBLE, len(lines) * (0.42 * len(names) + 0.55) + 0.7)
+    height = max(0.42, LEAST_HEIGHT * (len(used) + 1))
+    figure = canvas.page(canvas.DOUBLE, len(lines) * (height * len(names) + 0.55) + 0.7)
     grid = figure.subplots(len(lines), max(map(len, lines)), sharex=True, squeeze=False)
     for line, row in zip(lines, grid, strict=True):
         for axes, (judge, instrument) in zip(row, line, strict=False):
             here = points[(points["judge"] == judge) & (points["instrument"] == instrument)]
             canvas.name_rows(axes, names, show=axes is row[0])
+            beside = axes.get_yaxis_transform()
+            axes.text(1.09, 1.01, "n", transform=axes.transAxes, fontsize=5.5, va="bottom", ha="right")
             for point in here.itertuples():
                 y = names.index(point.arm) + canvas.dodge(used.index(point.denominator), len(used) + 1)
                 colour, marker = LOOKS[point.denominator]
                 low, high = (point.low, point.high) if point.headline else (np.nan, np.nan)
                 canvas.estimate(axes, point.value, low, high, y, colour, marker, hollow=not point.headline)
+                size = f"{point.n_denominator:,.0f}" if pd.notna(point.n_denominator) else ""
+                axes.text(1.09, y, size, transform=beside, fontsize=4.5, va="center", ha="right")
                 if point.headline and pd.notna(point.corrected):
                     y = names.index(point.arm) + canvas.dodge(len(used), len(used) + 1)
                     canvas.estimate(axes, point.corrected, point.corrected_low, point.corrected_high, y, *CORRECTED)

@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from tropism.figures import canvas
 from tropism.figures.canvas import Arms, Drawing, Plot, Tables
@@ -19,6 +20,8 @@ BASELINES = {
     "likelihood": ("likelihood margin", canvas.GREY, (0, (6, 1, 1, 1))),
     "state": ("mean state", canvas.VERMILION, (0, (2, 1))),
 }
+ABREAST = 5
+"""Held-out domains up to which all panels of a population stand side by side."""
 SHADES = ("#9ecae1", "#6baed6", "#3182bd", "#08519c", "#08306b")
 
 
@@ -31,8 +34,9 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
         return canvas.in_words("No detector was trained: too few aligned or misaligned responses.", points)
     ks = sorted(set(table.loc[table["model"] == "sae", "k"]))
     shades = {k: SHADES[min(i, len(SHADES) - 1)] for i, k in enumerate(ks)}
-    figure = canvas.page(canvas.DOUBLE, 1.9 * len(populations) + 0.5)
-    for line, population in zip(figure.subplots(len(populations), 4, squeeze=False), populations, strict=True):
+    held_out = table.loc[table["evidence"] == DOMAIN_OUT, "held_out"].nunique()
+    figure, grid = _page(len(populations), apart=held_out > ABREAST)
+    for line, population in zip(grid, populations, strict=True):
         rows = table[table["population"] == population]
         some = _shown(curves[curves["population"] == population])
         _curves(line[0], some[some["curve"] == "roc"], shades, "false positive rate", "true positive rate")
@@ -55,6 +59,19 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     keys += [canvas.patch("permuted labels, central 95 %", canvas.BAND), canvas.key("chance", canvas.FAINT, line=":")]
     canvas.legend_below(figure, keys, 5)
     return Drawing(figure, points)
+
+
+def _page(populations: int, *, apart: bool) -> tuple[Figure, list[list[Axes]]]:
+    """A page with four panels for each population; ``apart``, the last of them has a line of its own."""
+    if not apart:
+        figure = canvas.page(canvas.DOUBLE, 1.9 * populations + 0.5)
+        return figure, [list(line) for line in figure.subplots(populations, 4, squeeze=False)]
+    figure = canvas.page(canvas.DOUBLE, 4.4 * populations + 0.5)
+    places = figure.add_gridspec(2 * populations, 3)
+    return figure, [
+        [*(figure.add_subplot(places[2 * i, j]) for j in range(3)), figure.add_subplot(places[2 * i + 1, :])]
+        for i in range(populations)
+    ]
 
 
 def _shown(curves: pd.DataFrame) -> pd.DataFrame:
@@ -118,7 +135,8 @@ def _by_domain(axes: Axes, rows: pd.DataFrame, shades: dict[int, str]) -> None:
         )
     axes.axhline(0.5, color=canvas.FAINT, linewidth=0.6, linestyle=":")
     axes.set_xticks(range(len(domains)), domains, rotation=30)
-    axes.set(xlabel="held-out domain", ylabel="AUROC", ylim=(min(0.3, rows["low"].min() - 0.02), 1.06), box_aspect=1)
+    axes.set(xlabel="held-out domain", ylabel="AUROC", ylim=(min(0.3, rows["low"].min() - 0.02), 1.06))
+    axes.set_box_aspect(1 if len(domains) <= ABREAST else None)
 
 
 PLOT = Plot({"detector": COLUMNS, "detector_curves": CURVES}, draw)

@@ -10,6 +10,8 @@ from tropism.figures.canvas import Arms, Drawing, Plot, Tables
 COLUMNS = ["population", "domain", "feature", "auroc", "p_bh", "is_global"]
 POPULATIONS = {"references": "reference answers", "generations": "the arms' responses"}
 ALPHA = 0.05
+ABREAST = 5
+"""Domains up to which populations stand side by side."""
 
 
 def shared(rows: pd.DataFrame) -> pd.DataFrame:
@@ -52,11 +54,18 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
         return canvas.in_words("Fewer than two domains were compared, so no feature is shared.", rows.head(0))
     parts = {name: shared(rows[rows["population"] == name]) for name in populations}
     points = pd.concat([part.assign(population=name) for name, part in parts.items()], ignore_index=True)
-    figure = canvas.page(canvas.DOUBLE if len(populations) > 1 else canvas.SINGLE, 3.0)
-    for axes, (name, part) in zip(np.atleast_1d(figure.subplots(1, len(populations))), parts.items(), strict=True):
+    count = max(part["domain"].nunique() for part in parts.values())
+    across = len(populations) if count <= ABREAST else 1
+    down = len(populations) // across
+    width = canvas.DOUBLE if len(populations) > 1 or count > ABREAST else canvas.SINGLE
+    figure = canvas.page(width, down * max(3.0, 0.5 + 0.36 * count))
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, (name, part) in zip(panels, parts.items(), strict=True):
         everywhere = table.loc[(table["population"] == name) & table["is_global"], "feature"].nunique()
         _heat(axes, part)
         axes.set_title(f"{POPULATIONS[name]}\n{everywhere:,} in every domain with one sign")
+    if count > ABREAST:
+        canvas.legend_below(figure, [], 1, "c: shared by chance; r: shared with the reverse sign")
     return Drawing(figure, points)
 
 
@@ -66,16 +75,17 @@ def _heat(axes: Axes, part: pd.DataFrame) -> None:
     cells = part.set_index(["domain", "other"])
     own = {domain: max(1, int(cells.loc[(domain, domain), "same"])) for domain in domains}
     grid = np.array([[cells.loc[(row, column), "same"] / own[row] for column in domains] for row in domains])
-    axes.imshow(grid, cmap="Blues", vmin=0, vmax=1)
+    many = len(domains) > ABREAST
+    axes.imshow(grid, cmap="Blues", vmin=0, vmax=1, aspect="auto" if many else "equal")
     for (i, j), value in np.ndenumerate(grid):
         cell = cells.loc[(domains[i], domains[j])]
         text = f"{cell['same']:.0f}"
         if i != j:
-            text += f"\nchance {cell['chance']:.1f}" + (
-                f"\n{cell['opposite']:.0f} reversed" if cell["opposite"] else ""
-            )
-        axes.text(j, i, text, ha="center", va="center", color="white" if value > 0.6 else canvas.INK, fontsize=6)
-    axes.set_xticks(range(len(domains)), domains)
+            text += f"\n{'c' if many else 'chance '}{cell['chance']:.1f}"
+            text += f"\n{cell['opposite']:.0f}{'r' if many else ' reversed'}" if cell["opposite"] else ""
+        size = 5 if many else 6
+        axes.text(j, i, text, ha="center", va="center", color="white" if value > 0.6 else canvas.INK, fontsize=size)
+    axes.set_xticks(range(len(domains)), domains, rotation=90 if many else 0)
     axes.set_yticks(range(len(domains)), domains)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

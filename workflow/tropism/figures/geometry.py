@@ -8,6 +8,8 @@ from scipy.cluster.hierarchy import dendrogram
 
 from tropism.figures import canvas
 from tropism.figures.canvas import Arms, Drawing, Plot, Tables
+from tropism.figures.legend import points_wide
+from tropism.figures.marks import cluster_looks, cluster_names
 
 NEEDS = {
     "geometry_pairs": ["a", "b", "cosine", "low", "high", "random_high", "p_random_bh", "p_covariance_bh"],
@@ -17,6 +19,8 @@ NEEDS = {
 NAMED = 40
 """Of more vectors than this none is named."""
 NUMBERED = 12
+NAME_SIZE, BESIDE, MAP_WIDTH = 5.5, 6.0, 80.0
+"""Points of the letters of names in the map, of the space before them, and of the width that the map has at least."""
 
 
 def draw(tables: Tables, arms: Arms) -> Drawing:
@@ -31,19 +35,10 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     _tree(left, tables["geometry_merges"], n)
     _heat_map(middle, pairs, places)
     _map(right, places)
-    colours = colours_of(places)
-    keys = (
-        [canvas.key(str(name), colour, "o", "") for name, colour in colours.items()] if len(colours) <= NUMBERED else []
-    )
+    looks = cluster_looks(places)
+    keys = [canvas.key(name, *look, "") for name, look in looks.items()] if len(looks) <= NUMBERED else []
     canvas.legend_below(figure, keys, 4)
     return Drawing(figure, pairs)
-
-
-def colours_of(places: pd.DataFrame) -> dict[str, str]:
-    """A colour for each cluster, in the order of their numbers; grey for vectors in none."""
-    names = places.sort_values("number")["cluster"].fillna("no cluster").unique()
-    colours = {str(name): canvas.COLOURS[i % len(canvas.COLOURS)] for i, name in enumerate(names)}
-    return colours | ({"no cluster": canvas.GREY} if "no cluster" in colours else {})
 
 
 def _tree(axes: Axes, merges: pd.DataFrame, n: int) -> None:
@@ -66,6 +61,8 @@ def _heat_map(axes: Axes, pairs: pd.DataFrame, places: pd.DataFrame) -> None:
     image = axes.imshow(square, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     if len(names) <= NUMBERED:
         for (row, column), value in np.ndenumerate(square):
+            if np.isnan(value):
+                continue
             colour = "white" if abs(value) > 0.6 else canvas.INK
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=5.5, color=colour)
     named = len(names) <= NAMED
@@ -75,29 +72,53 @@ def _heat_map(axes: Axes, pairs: pd.DataFrame, places: pd.DataFrame) -> None:
     for side in axes.spines.values():
         side.set_visible(False)
     chance = pairs["random_high"].iloc[0]
-    axes.set_title(f"Cosines, rows and columns alike\nchance: below {chance:.2g} either way")
+    beside = "" if np.isnan(chance) else f"\nchance: below {chance:.2g} either way"
+    axes.set_title(f"Cosines, rows and columns alike{beside}")
     axes.figure.colorbar(image, ax=axes, shrink=0.7, aspect=24, pad=0.02)
 
 
 def _map(axes: Axes, places: pd.DataFrame) -> None:
-    colours = colours_of(places)
-    for cluster, some in places.groupby(places["cluster"].map(_cluster), sort=False):
-        axes.plot(some["map_x"], some["map_y"], "o", color=colours[str(cluster)], markersize=3.6, clip_on=False)
+    looks = cluster_looks(places)
+    for cluster, some in places.groupby(cluster_names(places), sort=False):
+        colour, mark = looks[str(cluster)]
+        axes.plot(some["map_x"], some["map_y"], mark, color=colour, markersize=3.6, clip_on=False)
+    axes.margins(0.2)
     if len(places) <= NUMBERED:
-        heights = spread_out(places["map_y"].to_numpy(), 0.06)
+        lines = places["vector"].map(_in_lines)
+        heights = spread_out(places["map_y"].to_numpy(), 0.06 * (1 + lines.str.count("\n").max()))
         reach = float(np.ptp(places["map_x"])) or 1.0
+        middle = float(places["map_x"].min()) + reach / 2
+        limits = room_for_names(places, middle, reach)
+        axes.set_xlim(*limits)
         for row, height in zip(places.itertuples(), heights, strict=True):
-            right = row.map_x <= places["map_x"].median()
-            offset = 0.05 * reach * (1 if right else -1)
+            right = row.map_x <= middle
+            offset = BESIDE * (limits[1] - limits[0]) / MAP_WIDTH * (1 if right else -1)
             axes.annotate(
-                str(row.vector), (row.map_x, row.map_y), (row.map_x + offset, height),
-                ha="left" if right else "right", va="center", fontsize=5.5,
+                _in_lines(row.vector), (row.map_x, row.map_y), (row.map_x + offset, height),
+                ha="left" if right else "right", va="center", fontsize=NAME_SIZE,
                 arrowprops={"arrowstyle": "-", "linewidth": 0.3, "color": canvas.FAINT, "shrinkA": 0, "shrinkB": 2},
             )  # fmt: skip
-    axes.margins(0.2)
     axes.set_xlabel("first coordinate")
     axes.set_ylabel("second coordinate")
     axes.set_title("Map: classical\nscaling of 1 - cosine")
+
+
+def room_for_names(places: pd.DataFrame, middle: float, reach: float) -> tuple[float, float]:
+    """Limits of the map within which each vector is named on the side of ``middle``, where the plot goes on."""
+    low, high = middle - 0.6 * reach, middle + 0.6 * reach
+    widths = [BESIDE + points_wide(_in_lines(name), NAME_SIZE) for name in places["vector"]]
+    for _ in range(12):  # a wider range makes the same letters longer
+        unit = (high - low) / MAP_WIDTH
+        for x, width in zip(places["map_x"], widths, strict=True):
+            if x <= middle:
+                high = max(high, x + width * unit)
+            else:
+                low = min(low, x - width * unit)
+    return low, high
+
+
+def _in_lines(name: object) -> str:
+    return canvas.wrap(str(name), 16)
 
 
 def spread_out(values: np.ndarray, least: float) -> np.ndarray:
@@ -110,10 +131,6 @@ def spread_out(values: np.ndarray, least: float) -> np.ndarray:
     result = np.empty_like(moved)
     result[order] = moved - (moved.mean() - values.mean())
     return result
-
-
-def _cluster(name: object) -> str:
-    return "no cluster" if pd.isna(name) else str(name)
 
 
 PLOT = Plot(NEEDS, draw)

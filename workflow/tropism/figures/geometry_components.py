@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tropism.figures import canvas
 from tropism.figures.canvas import Arms, Drawing, Plot, Tables
+from tropism.figures.marks import cluster_looks, cluster_names
 
 NULLS = ["random_low", "random_high", "covariance_low", "covariance_high"]
 NEEDS = {
@@ -28,20 +29,20 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     figure = canvas.page(canvas.DOUBLE, float(np.clip(1.9 + 0.16 * min(len(places), MOST), 2.9, 7.0)))
     scree, scatter, loadings = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 0.9])
     _scree(scree, shares)
-    names = places["cluster"].fillna("no cluster")
-    order = list(dict.fromkeys(names))
-    colours = {name: canvas.COLOURS[i % len(canvas.COLOURS)] for i, name in enumerate(order)}
-    for name, rows in places.groupby(names):
-        scatter.plot(rows["pc1"], rows["pc2"], "o", color=colours[str(name)], markersize=3.6, clip_on=False)
+    looks = cluster_looks(places)
+    for name, rows in places.groupby(cluster_names(places)):
+        colour, mark = looks[str(name)]
+        scatter.plot(rows["pc1"], rows["pc2"], mark, color=colour, markersize=3.6, clip_on=False)
     scatter.margins(0.15)
     scatter.xaxis.set_major_locator(MaxNLocator(3))
     scatter.set_xlabel("score on PC1, about the mean")
     scatter.set_ylabel("score on PC2")
     scatter.set_title("Unit vectors about their mean")
     _loadings(loadings, places)
-    keys = [canvas.key(name, colour, "o", "") for name, colour in colours.items()] if len(colours) <= 12 else []
+    keys = [canvas.key(name, *look, "") for name, look in looks.items()] if len(looks) <= 12 else []
     bands = [canvas.patch("random directions", canvas.BAND), canvas.patch("with the vectors' covariance", canvas.SKY)]
-    canvas.legend_below(figure, [*keys, *bands], 4)
+    remark = canvas.left_out(places["vector"], places["vector"].head(MOST), "vectors' loadings")
+    canvas.legend_below(figure, [*keys, *bands], 4, remark)
     return Drawing(figure, pd.concat([shares, places], ignore_index=True))
 
 
@@ -67,6 +68,8 @@ def _loadings(axes: Axes, places: pd.DataFrame) -> None:
     values = rows[["cosine_pc1", "cosine_pc2", "cosine_pc3"]].to_numpy()
     axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     for (row, column), value in np.ndenumerate(values):
+        if np.isnan(value):
+            continue
         colour = "white" if abs(value) > 0.6 else canvas.INK
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=5.5, color=colour)
     axes.set_xticks(range(3), COMPONENTS)

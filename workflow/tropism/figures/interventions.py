@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -20,6 +21,8 @@ OUTCOMES = {
 }
 DIRECTION = "mean difference"
 HATCH = "/////"
+ABREAST = 4
+"""Arms side by side."""
 
 
 def draw(tables: Tables, arms: Arms) -> Drawing:
@@ -32,21 +35,29 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     outcomes = [name for name in OUTCOMES if name in set(points["outcome"])]
     features = sorted(set(points.loc[points["kind"] == "feature", "feature"]))
     colours = {feature: canvas.COLOURS[i % len(canvas.COLOURS)] for i, feature in enumerate(features)}
-    figure = canvas.page(canvas.DOUBLE, 1.7 * len(outcomes) + 0.6)
-    panels = figure.subplots(len(outcomes), len(names), squeeze=False, sharey="row", sharex="col")
-    for line, outcome in zip(panels, outcomes, strict=True):
-        for axes, arm in zip(line, names, strict=True):
-            rows = points[(points["arm"] == arm) & (points["outcome"] == outcome)]
-            if rows.empty:
-                canvas.note(axes, "not measured")
-            else:
-                _panel(axes, rows, colours)
-        line[0].set_ylabel(OUTCOMES[outcome])
-    for axes, arm in zip(panels[0], names, strict=True):
-        n = points.loc[points["arm"] == arm, "n_prompts"]
-        axes.set_title(f"{canvas.wrap(arm, 34)}\n{canvas.extent(n)} prompts")
-    for axes in panels[-1]:
-        axes.set_xlabel("dose: below 0 suppressed, -1 ablated; above 0 added")
+    blocks = [names[start : start + ABREAST] for start in range(0, len(names), ABREAST)]
+    across = len(blocks[0])
+    width = 112 // across - 2  # letters that a panel is wide
+    figure = canvas.page(canvas.DOUBLE, len(blocks) * (1.7 * len(outcomes) + 0.4) + 0.2)
+    grid = figure.subplots(len(blocks) * len(outcomes), across, squeeze=False)
+    for block, start in zip(blocks, range(0, len(grid), len(outcomes)), strict=True):
+        panels = grid[start : start + len(outcomes)]
+        _share_axes(panels)
+        for line, outcome in zip(panels, outcomes, strict=True):
+            for axes, arm in zip(line, block, strict=False):
+                rows = points[(points["arm"] == arm) & (points["outcome"] == outcome)]
+                if rows.empty:
+                    canvas.note(axes, "not measured")
+                else:
+                    _panel(axes, rows, colours)
+            line[0].set_ylabel(OUTCOMES[outcome])
+            for axes in line[len(block) :]:
+                axes.set_axis_off()
+        for axes, arm in zip(panels[0], block, strict=False):
+            n = points.loc[points["arm"] == arm, "n_prompts"]
+            axes.set_title(f"{canvas.wrap(arm, min(34, width))}\n{canvas.extent(n)} prompts")
+        for axes in panels[-1][: len(block)]:
+            axes.set_xlabel(canvas.wrap("dose: below 0 suppressed, -1 ablated; above 0 added", width))
     keys: list[Artist] = [canvas.key(f"feature {feature}", colour, "o") for feature, colour in colours.items()]
     keys += [
         canvas.key(DIRECTION, canvas.INK, "s", "--"),
@@ -62,6 +73,18 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     ]
     canvas.legend_below(figure, keys, 4, canvas.left_out(table["arm"], points["arm"], "arms"))
     return Drawing(figure, points)
+
+
+def _share_axes(panels: np.ndarray) -> None:
+    """Changes of one outcome have one scale, doses of one arm another; both are lettered once."""
+    for line in panels:
+        for axes in line[1:]:
+            axes.sharey(line[0])
+            axes.tick_params(labelleft=False)
+    for column in panels.T:
+        for axes in column[:-1]:
+            axes.sharex(column[-1])
+            axes.tick_params(labelbottom=False)
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, colours: dict[int, str]) -> None:

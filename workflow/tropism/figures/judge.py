@@ -37,7 +37,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     grid = figure.subplots(len(lines), 2, squeeze=False, width_ratios=[1.7, 1])
     for (left, right), (judge, head) in zip(grid, lines, strict=True):
         _accuracy(left, points[(points["judge"] == judge) & (points["head"] == head)], groups)
-        left.set_xlim(min(0.4, points["accuracy_low"].min() - 0.02), 1.01)
+        left.set_xlim(min(0.4, points[["accuracy", "accuracy_low", "guessing"]].min(axis=None) - 0.02), 1.01)
         left.set_title(f"{judge}: {head}", loc="left")
         _calibration(right, bins[(bins["judge"] == judge) & (bins["head"] == head)], head)
     keys = [canvas.key(evidence, *look) for evidence, look in EVIDENCE.items() if evidence in set(points["evidence"])]

@@ -5,6 +5,7 @@ from matplotlib.ticker import PercentFormatter
 
 from tropism.figures import canvas
 from tropism.figures.canvas import Arms, Drawing, Plot, Tables
+from tropism.figures.marks import domain_looks
 
 COLUMNS = ["arm", "domain", "instrument", "n_prompts", "value", "low", "high", "reference", "reference_value", "change"]
 PANELS = {
@@ -31,9 +32,9 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     if points.empty:
         return canvas.in_words("No likelihood was measured: `evaluate.instruments` names neither instrument.", points)
     names = list(dict.fromkeys(points["arm"]))
-    colours = canvas.domain_colours(canvas.domain_order(points))
+    looks = domain_looks(canvas.domain_order(points))
     shown = [instrument for instrument in PANELS if instrument in set(points["instrument"])]
-    figure = canvas.page(canvas.DOUBLE, 0.28 * len(names) + 1.0)
+    figure = canvas.page(canvas.DOUBLE, max(0.28, 0.07 * len(looks)) * len(names) + 1.0)
     panels = figure.subplots(1, len(shown), squeeze=False, width_ratios=[1.5 if n == "margin" else 1 for n in shown])[0]
     for axes, instrument in zip(panels, shown, strict=True):
         rows = points[points["instrument"] == instrument]
@@ -41,10 +42,9 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
         canvas.name_rows(axes, names, show=axes is panels[0])
         for row in rows.itertuples():
             y = names.index(row.arm) + canvas.dodge(domains.index(row.domain), len(domains))
-            pooled = row.domain == canvas.POOLED
-            canvas.estimate(axes, row.value, row.low, row.high, y, colours[row.domain], "D" if pooled else "o")
+            canvas.estimate(axes, row.value, row.low, row.high, y, *looks[row.domain])
             if row.arm != row.reference:
-                axes.plot(row.reference_value, y, "|", color=colours[row.domain], markersize=5, zorder=2.5)
+                axes.plot(row.reference_value, y, "|", color=looks[row.domain][0], markersize=5, zorder=2.5)
         levels = rows.loc[rows["domain"] == canvas.POOLED, "reference_value"].dropna().unique()
         if len(levels) == 1:
             axes.axvline(levels[0], color=canvas.INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=1)
@@ -55,10 +55,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     sizes = points[points["instrument"] == "margin"].groupby("domain")["n_prompts"]
     labels = {domain: f"{domain} (n {canvas.extent(some)})" for domain, some in sizes}
-    keys = [
-        canvas.key(labels.get(domain, domain), colours[domain], "D" if domain == canvas.POOLED else "o")
-        for domain in colours
-    ]
+    keys = [canvas.key(labels.get(domain, domain), *look) for domain, look in looks.items()]
     keys.append(canvas.key("untrained arm", canvas.INK, "|", ""))
     if points.dropna(subset="reference_value")["reference"].nunique() == 1:
         keys.append(canvas.key("untrained arm, pooled", canvas.INK, line="--"))

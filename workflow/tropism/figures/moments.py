@@ -4,6 +4,7 @@ import numpy as np
 
 from tropism.figures import canvas
 from tropism.figures.canvas import Arms, Drawing, Plot, Tables
+from tropism.figures.marks import domain_looks
 
 COLUMNS = [
     "treatment", "control", "outcome", "domain", "n_prompts", "hedges_g", "welch_p_holm", "variance_ratio",
@@ -28,20 +29,20 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     points = every.assign(row=names, spread=np.log2(every["variance_ratio"].where(every["variance_ratio"] > 0)))
     points = points[points["row"].isin(rows)].reset_index(drop=True)
     domains = canvas.domain_order(points)
-    colours = canvas.domain_colours(domains)
-    figure = canvas.page(canvas.DOUBLE, 0.9 + 0.42 * len(rows))
+    looks = domain_looks(domains)
+    figure = canvas.page(canvas.DOUBLE, 0.9 + max(0.42, 0.09 * len(domains)) * len(rows))
     panels = figure.subplots(1, len(PANELS), squeeze=False)[0]
     for axes, (effect, p, title) in zip(panels, PANELS, strict=True):
         canvas.name_rows(axes, rows, show=axes is panels[0])
         for row in points.to_dict("records"):
             y = rows.index(row["row"]) + canvas.dodge(domains.index(row["domain"]), len(domains))
             said = row[p] < ALPHA
-            canvas.estimate(axes, row[effect], np.nan, np.nan, y, colours[row["domain"]], hollow=not said)
+            canvas.estimate(axes, row[effect], np.nan, np.nan, y, *looks[row["domain"]], hollow=not said)
         axes.axvline(0, color=canvas.INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=1)
         axes.margins(x=0.12)
         axes.grid(axis="x", color=canvas.GRID, linewidth=0.5)
         axes.set_title(title, loc="left")
-    keys = [canvas.key(domain, colours[domain], "o", "") for domain in domains]
+    keys = [canvas.key(domain, *looks[domain], "") for domain in domains]
     keys.append(canvas.key(f"Holm p not below {ALPHA:g}", canvas.INK, "o", "", hollow=True))
     remark = canvas.left_out(names, points["row"], "pairs")
     canvas.legend_below(

@@ -1,5 +1,9 @@
 """Loss and gradient norm of every lineage while it is trained."""
 
+import re
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
@@ -11,6 +15,8 @@ COLUMNS = ["lineage", "step", "epoch", "loss", "grad_norm", "response_tokens"]
 PANELS = {"loss": "loss, nats/token", "grad_norm": "gradient norm, before clipping"}
 MOST_POINTS = 150
 MOST_LINEAGES = 24
+KEPT = re.compile(r"-(snapshots|checkpoint_every|gradient_checkpointing)_[^-.]*")
+"""Overrides of a step that change which files are kept and how memory is used, not what is trained."""
 DASHES = ["-", (0, (4, 1.5)), (0, (1, 1))]
 
 
@@ -33,6 +39,13 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
     return means.assign(loss=means["loss"] / means["response_tokens"])
 
 
+def labels_of(lineages: Sequence[str]) -> dict[str, str]:
+    """Names for readers: without what a step's name says of files that are kept, unless two would be alike."""
+    short = {name: KEPT.sub("", name) for name in lineages}
+    counts = Counter(short.values())
+    return {name: label if counts[label] == 1 else name for name, label in short.items()}
+
+
 def draw(tables: Tables, arms: Arms) -> Drawing:
     """Left the loss, right the gradient norm, against the epochs of the lineage's last step."""
     points = points_of(tables["training"])
@@ -52,13 +65,22 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
         axes.set_xlim(left=0)
         axes.grid(color=canvas.GRID, linewidth=0.5)
     figure.axes[0].set_ylim(bottom=0)
-    figure.axes[1].set_yscale("log")
-    figure.axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    figure.axes[1].yaxis.set_major_formatter("{x:g}")
-    figure.axes[1].yaxis.set_minor_locator(NullLocator())
+    still = int((points["grad_norm"] <= 0).sum())
+    if still < len(points):
+        figure.axes[1].set_yscale("log", nonpositive="mask")
+        figure.axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        figure.axes[1].yaxis.set_major_formatter("{x:g}")
+        figure.axes[1].yaxis.set_minor_locator(NullLocator())
     steps = points.groupby("lineage")["steps"].sum()
-    keys = [canvas.key(f"{name}  ({steps[name]:,} steps)", look[0], line=look[1]) for name, look in looks.items()]
-    canvas.legend_below(figure, keys, 1, canvas.left_out(tables["training"]["lineage"], points["lineage"], "lineages"))
+    shown = labels_of(names)
+    keys = [
+        canvas.key(f"{shown[name]}  ({steps[name]:,} steps)", look[0], line=look[1]) for name, look in looks.items()
+    ]
+    remarks = [
+        canvas.left_out(tables["training"]["lineage"], points["lineage"], "lineages"),
+        f"{still} of {len(points)} gradient norms are 0, off the logarithmic axis" if 0 < still < len(points) else "",
+    ]
+    canvas.legend_below(figure, keys, 1, "; ".join(filter(None, remarks)))
     return Drawing(figure, points)
 
 

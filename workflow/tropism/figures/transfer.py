@@ -20,10 +20,11 @@ DOSES = [
     "strength",
     *(f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high")),
 ]
-UNITS = {
-    "margin": ("nats/token", "change of margin, nats/token", "change of log-probability, nats/token"),
-    "misaligned": ("share of responses", "change of share misaligned", "change of coherence, of 100"),
+UNITS: dict[str, tuple[float, str, str, str]] = {
+    "margin": (1000, "10⁻³ nats/token", "change of margin, nats/token", "change of log-probability, nats/token"),
+    "misaligned": (100, "percentage points", "change of share misaligned", "change of coherence, of 100"),
 }
+"""Of each outcome what its effects are multiplied by in the matrix, their unit there, and the labels of the curves."""
 MOST = 16
 
 
@@ -39,9 +40,9 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     grid = figure.subplots(len(outcomes), 3, width_ratios=[1.25, 1, 1], squeeze=False)
     looks = colours_of(sources, cells)
     for (matrix, *panels), outcome in zip(grid, outcomes, strict=True):
-        unit, *labels = UNITS[outcome]
+        scale, unit, *labels = UNITS[outcome]
         some = cells[(cells["outcome"] == outcome) & cells["source"].isin(sources)]
-        _matrix(matrix, some, sources, unit)
+        _matrix(matrix, some, sources, scale, unit)
         own = doses[(doses["outcome"] == outcome) & doses["source"].isin(sources)]
         if len(own):
             own = own[own["target"] == own["target"].iloc[0]]
@@ -78,19 +79,26 @@ def colours_of(sources: list[str], cells: pd.DataFrame) -> dict[str, str]:
     return {source: colours.get(source, canvas.GREY) for source in sources}
 
 
-def _matrix(axes: Axes, cells: pd.DataFrame, sources: list[str], unit: str) -> None:
+def _matrix(axes: Axes, cells: pd.DataFrame, sources: list[str], scale: float, unit: str) -> None:
     targets = list(dict.fromkeys(cells["target"]))
-    wide = cells.pivot(index="source", columns="target", values=["effect", "effect_low", "effect_high"])
+    ends = ["effect", "effect_low", "effect_high"]
+    cells = cells.assign(**(cells[ends] * scale))
+    wide = cells.pivot(index="source", columns="target", values=ends)
     wide = wide.reindex(index=sources)
     effect = wide["effect"].reindex(columns=targets).to_numpy()
-    limit = max(float(np.nanmax(np.abs(effect))), 1e-9)
-    axes.imshow(effect, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    # shades go as far as the intervals, so that an effect is pale beside what noise alone may do
+    limit = max(float(cells[ends].abs().max(axis=None)), 1e-9)
+    image = axes.imshow(effect, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
     low = wide["effect_low"].reindex(columns=targets).to_numpy()
     high = wide["effect_high"].reindex(columns=targets).to_numpy()
+    largest = max(float(cells["effect"].abs().max()), 1e-9)
+    decimals = int(np.clip(2 - np.floor(np.log10(largest)), 0, 4))
     for (row, column), value in np.ndenumerate(effect):
         if not np.isnan(value):
             colour = "white" if abs(value) > 0.65 * limit else canvas.INK
-            words = f"{value:+.2f}\n[{low[row, column]:+.2f}, {high[row, column]:+.2f}]"
+            words = in_print(value, decimals)
+            if not np.isnan([low[row, column], high[row, column]]).any():
+                words += f"\n[{in_print(low[row, column], decimals)}, {in_print(high[row, column], decimals)}]"
             axes.text(column, row, words, ha="center", va="center", fontsize=5, color=colour)
     axes.set_yticks(range(len(sources)), [canvas.wrap(source, 16) for source in sources])
     axes.set_xticks(range(len(targets)), [canvas.wrap(target, 10) for target in targets])
@@ -102,6 +110,14 @@ def _matrix(axes: Axes, cells: pd.DataFrame, sources: list[str], unit: str) -> N
     if cells["n_responses"].notna().all():
         size += f", {canvas.extent(cells['n_responses'])} responses"
     axes.set_title(f"Effect in each arm,\n{unit}, {size}")
+    bar = axes.figure.colorbar(image, ax=axes, shrink=0.6, aspect=22, pad=0.03)
+    bar.ax.tick_params(labelsize=5.5)
+
+
+def in_print(value: float, decimals: int) -> str:
+    """``value`` with its sign, which nothing has not."""
+    text = f"{value:+.{decimals}f}"
+    return text if float(text) else text[1:]
 
 
 PLOT = Plot({"transfer": CELLS, "dose_response": DOSES}, draw)

@@ -10,6 +10,9 @@ from tropism.figures.canvas import Arms, Drawing, Plot, Tables
 KEYS = ["judge", "instrument", "domain"]
 COLUMNS = ["arm", *KEYS, "reference", "value", "reference_value", "change", "n_prompts", "unit"]
 
+ABREAST = {3: 4, 2: 7}
+"""Maps side by side, and the most domains for which these have room."""
+
 
 def changes(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
     """Headline rates and likelihood margins of each arm beside those of its untrained arm, and their difference.
@@ -33,9 +36,10 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     )
     names, domains = list(dict.fromkeys(points["arm"])), canvas.domain_order(points)
     domains = [domain for domain in domains if domain in set(points.loc[points["change"].notna(), "domain"])]
-    lines = -(-len(maps) // 3)
+    abreast = next((across for across, most in ABREAST.items() if len(domains) <= most), 1)
+    lines = -(-len(maps) // abreast)
     figure = canvas.page(canvas.DOUBLE, lines * (0.27 * len(names) + 0.8))
-    panels = figure.subplots(lines, min(3, len(maps)), squeeze=False, sharey=True).ravel()
+    panels = figure.subplots(lines, min(abreast, len(maps)), squeeze=False, sharey=True).ravel()
     for axes, (judge, instrument) in zip(panels, maps, strict=False):
         here = points[(points["judge"] == judge) & (points["instrument"] == instrument)]
         _heat_map(axes, here, names, domains)
@@ -81,7 +85,7 @@ def _heat_map(axes: Axes, rows: pd.DataFrame, names: list[str], domains: list[st
     axes.set_xlabel("")
     axes.set_ylabel("")
     axes.tick_params(length=0, rotation=0)
-    axes.tick_params(axis="x", rotation=30)
+    axes.tick_params(axis="x", rotation=30 if len(domains) <= ABREAST[3] else 90)
 
 
 NEEDS = ["arm", *KEYS, "statistic", "headline", "target", "value", "n_prompts", "unit"]

@@ -11,6 +11,8 @@ from tropism.figures import canvas
 LABELS = 6
 SMALLEST_P = 1e-300
 MOST_VECTOR_POINTS = 4000
+PLAIN = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
+"""Behind a label, so that no line runs through it."""
 
 
 def points_of(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -34,8 +36,13 @@ def volcano(axes: Axes, rows: pd.DataFrame, title: str, counts: str, larger: str
     axes.set_xlim(0.5 - reach, 0.5 + reach)
     axes.set_ylim(-0.02 * top, top)
     if marked.empty:
-        axes.text(0.5, 0.97, "no global feature", transform=axes.transAxes, ha="center", va="top", color="#555555")
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.text(
+            0.5, 0.97, "no global feature", transform=axes.transAxes, ha="center", va="top", color="#555555", bbox=PLAIN
+        )
+    # labels stand at the edges, past 0 and 1 if need be; the axis itself ends there, as AUROC does
+    low, high = max(0.0, 0.5 - reach), min(1.0, 0.5 + reach)
+    axes.spines["bottom"].set_bounds(low, high)
+    axes.set_xticks([tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high])
     _label(axes, rows[rows["p_bh"] < 0.05] if marked.empty else marked)
     axes.set_xlabel(f"AUROC (above 0.5: larger in {larger})")
     axes.set_ylabel("-log10 p, Benjamini-Hochberg")
@@ -63,6 +70,7 @@ def _label(axes: Axes, marked: pd.DataFrame) -> None:
                 va="center",
                 fontsize=5.5,
                 arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": canvas.FAINT, "shrinkA": 1, "shrinkB": 1},
+                bbox=PLAIN,
             )
 
 

@@ -12,6 +12,7 @@ def dynamics(points: pd.DataFrame) -> Iterator[str]:
     """Each followed arm's loss and change of margin at its last snapshot, and the domain that moved furthest."""
     last = points[points["step"] == points.groupby("arm")["step"].transform("max")]
     for arm, some in last.groupby("arm", sort=False):
+        some = some.dropna(subset="margin_change")
         pooled, domains = some[some["domain"] == POOLED], some[some["domain"] != POOLED]
         if pooled.empty:
             continue
@@ -22,7 +23,8 @@ def dynamics(points: pd.DataFrame) -> Iterator[str]:
         )
         if not domains.empty:
             furthest = domains.loc[domains["margin_change"].abs().idxmax()]
-            said += f", furthest in {furthest['domain']}, {_signed(furthest)}"
+            size = f"{furthest['n_prompts']:.0f} prompts"
+            said += f", furthest in {furthest['domain']}, {_signed(furthest)} over {size}"
         yield f"{said}."
     for (treatment, control), some in points.dropna(subset="difference").groupby(["treatment", "control"], sort=False):
         row = some.loc[some["loss"].idxmin()]
@@ -41,10 +43,11 @@ def moments(points: pd.DataFrame) -> Iterator[str]:
             f"{name} {(some[f'{test}_p_holm'] < ALPHA).sum()}"
             for test, name in (("welch", "Welch"), ("wilcoxon", "Wilcoxon"), ("brown_forsythe", "Brown-Forsythe"))
         ]
+        ratio = "" if pd.isna(row["variance_ratio"]) else f" variance ratio {row['variance_ratio']:.2f},"
         yield (
             f"{outcome}: the mean moves most in {row['treatment']} against {row['control']}, Hedges' g"
-            f" {row['hedges_g']:+.2f}, variance ratio {row['variance_ratio']:.2f}, {row['n_prompts']} prompts; of"
-            f" {len(some)} pairs of arms differ by Holm p below {ALPHA:g}: {', '.join(counts)}."
+            f" {row['hedges_g']:+.2f},{ratio} {row['n_prompts']} prompts; of {len(some)} pairs of arms differ by Holm p"
+            f" below {ALPHA:g}: {', '.join(counts)}."
         )
 
 
@@ -90,7 +93,7 @@ def subspaces(points: pd.DataFrame) -> Iterator[str]:
 
 
 def _signed(row: pd.Series) -> str:
-    return f"{row['margin_change']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return interval(row, "margin_change", form="+.3f")
 
 
 SIGNALS = {"misaligned": "the judged rate"}

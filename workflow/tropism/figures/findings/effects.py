@@ -37,10 +37,10 @@ def contrasts(points: pd.DataFrame) -> Iterator[str]:
     yield f"Of {len(tested)} tests over all domains {len(passed)} have a corrected p below {ALPHA:g}."
     for row in passed.head(MOST).to_dict("records"):
         scale, unit = in_print(row["unit"])
-        numbers = [f"{row[name] * scale:+.3g}" for name in ("difference", "low", "high")]
         yield (
-            f"{row['contrast']}, {row['instrument']} ({row['statistic']}): {numbers[0]} [{numbers[1]}, {numbers[2]}]"
-            f" {unit}, {row['n_prompts']} prompts, p {p_text(row['p_holm'])}."
+            f"{row['contrast']}, {row['instrument']} ({row['statistic']}):"
+            f" {interval(pd.Series(row), 'difference', form='+.3g', scale=scale)} {unit}, {row['n_prompts']} prompts,"
+            f" p {p_text(row['p_holm'])}."
         )
     if len(passed) > MOST:
         yield f"The other {len(passed) - MOST} are in the table."

@@ -27,11 +27,12 @@ def geometry_components(points: pd.DataFrame) -> Iterator[str]:
     """The share of each component about zero beside both nulls."""
     shares = points[points["statistic"].fillna("").str.fullmatch(r"share of PC\d")].dropna(subset="value")
     for row in shares.to_dict("records"):
-        yield (
-            f"{row['statistic']}: {interval(pd.Series(row))}; random directions {row['random_low']:.3g} to"
-            f" {row['random_high']:.3g}, with the vectors' second moment {row['covariance_low']:.3g} to"
-            f" {row['covariance_high']:.3g}."
-        )
+        nulls = [
+            f"{name} {row[f'{null}_low']:.3g} to {row[f'{null}_high']:.3g}"
+            for null, name in (("random", "random directions"), ("covariance", "with the vectors' second moment"))
+            if pd.notna(row[f"{null}_low"]) and pd.notna(row[f"{null}_high"])
+        ]
+        yield f"{row['statistic']}: {'; '.join([interval(pd.Series(row)), ', '.join(nulls)][: 1 + bool(nulls)])}."
 
 
 def geometry_layers(points: pd.DataFrame) -> Iterator[str]:

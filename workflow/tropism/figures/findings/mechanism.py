@@ -40,6 +40,13 @@ def feature_overlap(points: pd.DataFrame) -> Iterator[str]:
     """The two domains that share most features, by population, beside chance."""
     for population, some in points[points["domain"] < points["other"]].groupby("population", sort=True):
         most = some.loc[some["same"].idxmax()]
+        if not most["same"]:
+            yield (
+                f"{population}: no two domains share a feature with one sign, where chance gives at most"
+                f" {some['chance'].max():.1f}; {int(some['opposite'].sum())} are shared with the reverse sign by any"
+                f" two of {some['n_features'].max():.0f} compared."
+            )
+            continue
         yield (
             f"{population}: {most['domain']} and {most['other']} share most, {most['same']:.0f} features with one sign"
             f" where chance gives {most['chance']:.1f}; {int(some['opposite'].sum())} are shared with the reverse sign"
@@ -77,10 +84,12 @@ def interventions(points: pd.DataFrame) -> Iterator[str]:
     tested = points[points["kind"].ne("random feature") & points["change"].notna()]
     for outcome, some in tested.groupby("outcome", sort=True):
         row = some.loc[some["change"].abs().idxmax()]
-        yield (
-            f"{outcome}: the largest change is {interval(row, 'change')} by {_edit(row)} ({row['n_prompts']} prompts);"
-            f" random features of the same norm reach {row['control_min']:.3g} to {row['control_max']:.3g}."
+        said = (
+            f"{outcome}: the largest change is {interval(row, 'change')} by {_edit(row)} ({row['n_prompts']} prompts)"
         )
+        if row[["control_min", "control_max"]].notna().all():
+            said += f"; random features of the same norm reach {row['control_min']:.3g} to {row['control_max']:.3g}"
+        yield f"{said}."
 
 
 def _edit(row: pd.Series) -> str:

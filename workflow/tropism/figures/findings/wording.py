@@ -11,13 +11,17 @@ MOST = 8
 
 def share(row: pd.Series) -> str:
     """A rate with its interval and what it is of."""
-    interval = "" if pd.isna(row["low"]) else f" [{row['low']:.1%}, {row['high']:.1%}]"
-    return f"{row['value']:.1%}{interval} of {row['n_denominator']:.0f}"
+    return f"{interval(row, form='.1%')} of {row['n_denominator']:.0f}"
 
 
-def interval(row: pd.Series, column: str = "value", low: str = "low", high: str = "high") -> str:
-    """A number with its interval, if it has one."""
-    return f"{row[column]:.3g}" + ("" if pd.isna(row[low]) else f" [{row[low]:.3g}, {row[high]:.3g}]")
+def interval(
+    row: pd.Series, column: str = "value", low: str = "low", high: str = "high", form: str = ".3g", scale: float = 1
+) -> str:
+    """A number with its interval, if it has one, each times ``scale`` in the format ``form``."""
+    value, *ends = (float(row[name]) * scale for name in (column, low, high))
+    if pd.isna(value):
+        return "not measured"
+    return f"{value:{form}}" + ("" if any(map(pd.isna, ends)) else f" [{ends[0]:{form}}, {ends[1]:{form}}]")
 
 
 def change(row: pd.Series) -> str:
