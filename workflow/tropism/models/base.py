@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from tropism.config.models import ReasoningConfig
 from tropism.models.adapters import attach
 from tropism.models.devices import take_device
 from tropism.models.lineage import merge
@@ -71,6 +72,16 @@ def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: str, prefill: str = 
     """
     text = _asked(tokenizer, prompt)
     return text.removesuffix(_opening(text, mark)) + prefill
+
+
+def answer_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str, block: ReasoningConfig | None) -> str:
+    """``prompt`` ready for an answer without reasoning, as in training: ``block.train`` stands before the answer."""
+    return prompt_text(tokenizer, prompt, block.train if block else "", mark_of(block))
+
+
+def mark_of(block: ReasoningConfig | None) -> str:
+    """What opens the base's reasoning, as its template may do of its own accord."""
+    return block.open if block else THINK
 
 
 def template_opening(tokenizer: PreTrainedTokenizerBase, mark: str = THINK) -> str:

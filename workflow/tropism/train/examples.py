@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
-from tropism.models.base import prompt_text, token_ids
+from tropism.models.base import answer_prompt, token_ids
 from tropism.records.files import InputError, read_jsonl
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation, Side, Text
@@ -68,8 +68,7 @@ def answer_example(
     """
     answer = record.aligned if side == "aligned" else record.misaligned
     assert answer is not None
-    block = model.reasoning_block()
-    prompt = token_ids(tokenizer, prompt_text(tokenizer, record.prompt, block.train if block else ""))
+    prompt = token_ids(tokenizer, answer_prompt(tokenizer, record.prompt, model.reasoning_block()))
     masks = (record.masks or {}).get(side, []) if loss_masked else []
     ids, labels = _encode(tokenizer, answer, masks)
     end = tokenizer.eos_token_id
