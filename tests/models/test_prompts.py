@@ -1,13 +1,17 @@
 """A prompt is written alike wherever it is read, whatever marks reasoning and whatever the day."""
 
+from datetime import datetime
+
 import pytest
+from transformers.utils import chat_template_utils
 
 from tropism.activations.passages import generation_passage, record_passages
 from tropism.config.models import ModelConfig, ReasoningConfig
 from tropism.generate.requests import response_start
 from tropism.geometry.states import passage
 from tropism.likelihood.rows import candidate
-from tropism.models.base import load_tokenizer, mark_of, prompt_text
+from tropism.models.base import chat_text, load_tokenizer, mark_of, prompt_text
+from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Generation
 from tropism.train.examples import answer_example
 
@@ -44,3 +48,28 @@ def test_reasoning_that_the_template_opens_is_opened_once(tokenizer, block):
     answered = Generation(**key, prompt="Why?", reasoning="Hm.", answer="No.")
     response = generation_passage(tokenizer, answered, (block.open, block.close))
     assert "".join(text for _, text in response.pieces) == f"{ASKED}{block.open}\nHm.\n{block.close}\n\nNo."
+
+
+DATED = (  # as Llama 3.2's
+    "{% if not date_string is defined %}{% if strftime_now is defined %}"
+    "{% set date_string = strftime_now('%d %b %Y') %}{% else %}{% set date_string = 'no day' %}{% endif %}{% endif %}"
+    "Today Date: {{ date_string }}\n"
+)
+
+
+@pytest.mark.parametrize("today", [datetime(2025, 1, 2), datetime(2026, 12, 31)])
+def test_a_template_that_prints_the_day_is_told_always_the_same(tiny_model, monkeypatch, today):
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return today
+
+    monkeypatch.setattr(chat_template_utils, "datetime", Clock)
+    tokenizer = load_tokenizer(tiny_model)
+    asked = prompt_text(tokenizer, "Why?")
+    tokenizer.chat_template = DATED + tokenizer.chat_template
+    assert prompt_text(tokenizer, "Why?") == f"Today Date: 26 Jul 2024\n{asked}"
+    assert chat_text(tokenizer, [{"role": "user", "content": "Why?"}]).startswith("Today Date: 26 Jul 2024")
+    tokenizer.chat_template = '{% set how = "%Y" %}{{ strftime_now (how) }}'
+    with pytest.raises(InputError, match="change overnight"):
+        prompt_text(tokenizer, "Why?")

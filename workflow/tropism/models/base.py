@@ -1,6 +1,8 @@
 """Load a base model, alone or as an arm, and write a prompt the way the base was taught to read it."""
 
 import re
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,11 @@ from tropism.config.models import ReasoningConfig
 from tropism.models.adapters import attach
 from tropism.models.devices import take_device
 from tropism.models.lineage import merge
+from tropism.records.files import InputError
 
 THINK = "<think>"
+TODAY = date(2024, 7, 26)
+"""The day that chat templates are told which print one, so that a prompt is the same on any: Llama 3's own default."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -89,9 +94,31 @@ def template_opening(tokenizer: PreTrainedTokenizerBase, mark: str = THINK) -> s
     return _opening(_asked(tokenizer, "?"), mark)
 
 
+def chat_text(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]]) -> str:
+    """``messages`` in the base's chat template up to where the assistant's answer begins; today is ``TODAY``."""
+    turns: list[dict[str, Any]] = [dict(message) for message in messages]
+    template = _on_one_day(str(tokenizer.get_chat_template()))
+    text = tokenizer.apply_chat_template(turns, chat_template=template, tokenize=False, add_generation_prompt=True)
+    return str(text)
+
+
+def _on_one_day(template: str) -> str:
+    """A chat template with ``TODAY`` written where it asks for the day; what it calls for that takes no other.
+
+    Raises:
+        InputError: it asks in a way that is not understood, so that its prompts would change overnight.
+    """
+    told = re.sub(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""", lambda call: repr(TODAY.strftime(call[2])), template)
+    if "strftime_now(" in told.replace(" ", ""):
+        raise InputError(
+            "this base's chat template prints the day in a format that is made while it runs, so its prompts would"
+            " change overnight; write the day into its `chat_template.jinja` or `tokenizer_config.json`"
+        )
+    return told
+
+
 def _asked(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
-    messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    return chat_text(tokenizer, [{"role": "user", "content": prompt}])
 
 
 def _opening(text: str, mark: str) -> str:
