@@ -12,7 +12,7 @@ from tropism.config.models import ModelConfig, ReasoningConfig
 from tropism.likelihood.check import check_same_scores
 from tropism.likelihood.instruments import margin, mc1, mc2
 from tropism.likelihood.score import Candidate, log_probabilities
-from tropism.models.base import answer_prompt, load_arm, load_tokenizer, token_ids
+from tropism.models.base import answer_prompt, load_arm, load_tokenizer, text_ids, token_ids
 from tropism.records.files import InputError, read_jsonl
 from tropism.records.schema import Conversation, Question
 
@@ -24,7 +24,7 @@ def candidate(
     tokenizer: PreTrainedTokenizerBase, prompt: str, answer: str, block: ReasoningConfig | None = None
 ) -> Candidate:
     """``answer`` in the base's chat template, after what training puts there of the reasoning block."""
-    ids = tuple(token_ids(tokenizer, answer))
+    ids = tuple(text_ids(tokenizer, answer))
     if not ids:
         raise InputError(f"an empty answer to `{prompt[:60]}` has no likelihood")
     return Candidate(tuple(token_ids(tokenizer, answer_prompt(tokenizer, prompt, block))), ids)

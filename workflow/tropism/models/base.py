@@ -129,3 +129,14 @@ def _opening(text: str, mark: str) -> str:
 def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Token ids of ``text`` alone, no special tokens added."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def text_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Token ids of a row's own text: a special token's name in it is letters, as it was to whoever wrote it."""
+    return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+
+def text_start(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """What the tokenizer puts before a text of its own accord: the token of its beginning (Llama), or nothing."""
+    put = list(tokenizer("")["input_ids"])[:1]
+    return put if put == [tokenizer.bos_token_id] else []
