@@ -42,9 +42,9 @@ from tropism.config.training import PROJECTIONS, StepConfig
 from tropism.generate.decode import decode, uniforms
 from tropism.models.adapters import with_new_step
 from tropism.sae.encode import encode_stream
+from tropism.train.arguments import arguments
 from tropism.train.distributed import Split
 from tropism.train.examples import Example, collate
-from tropism.train.step import arguments
 from tropism.train.trainer import SelectiveTrainer
 
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}

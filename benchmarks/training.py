@@ -21,9 +21,9 @@ from transformers import Trainer
 from tropism.config.models import ModelConfig
 from tropism.config.training import PROJECTIONS, StepConfig
 from tropism.models.base import load_base, load_tokenizer
+from tropism.train.arguments import arguments
 from tropism.train.distributed import Split
 from tropism.train.examples import IGNORE, OrderedExamples, build_examples, collate_fed, training_order
-from tropism.train.step import arguments
 from tropism.train.trainer import SelectiveTrainer
 
 

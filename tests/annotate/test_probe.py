@@ -1,5 +1,6 @@
 """The shipped probe gives exact spans, the same whatever is annotated beside them, as good as its card says."""
 
+import hashlib
 import json
 
 import pytest
@@ -11,7 +12,7 @@ from tropism.annotate.features import STRIDE, WINDOW, Reader
 from tropism.annotate.gold import read_gold
 from tropism.annotate.head import Head, load_head, save_head
 from tropism.annotate.passages import Passage
-from tropism.annotate.probe import Probe
+from tropism.annotate.probe import Probe, check_base, read_card
 from tropism.annotate.quality import quality_table
 from tropism.config.annotator import AnnotatorConfig
 from tropism.config.base import ConfigError
@@ -33,6 +34,16 @@ def tiny_reader(tiny_model):
 
 def spans(annotation):
     return [(m.start, m.end, m.score) for m in annotation.metaphors]
+
+
+def test_another_base_than_the_probes_own_is_told_of(root, tiny_model, caplog):
+    card = read_card(root / "resources" / "metaphor_probe")
+    check_base(card, tiny_model)
+    assert "other weights than the probe mip-smollm2 was trained on (SmolLM2-135M-Instruct)" in caplog.text
+    caplog.clear()
+    weights = hashlib.sha256((tiny_model / "model.safetensors").read_bytes()).hexdigest()
+    check_base(card.model_copy(update={"base": {"name": "tiny", "sha256": weights}}), tiny_model)
+    assert not caplog.text
 
 
 def test_units_are_the_words_and_metaphors_are_units(probe):

@@ -1,5 +1,6 @@
 """What a model is trained on: loss on the answer and the end of its turn, batches of like length, a fixed order."""
 
+import copy
 import itertools
 import re
 from collections import Counter
@@ -7,10 +8,12 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import processors
 
 from tropism.config.base import ConfigError
 from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
+from tropism.likelihood.rows import candidate
 from tropism.models.base import load_tokenizer
 from tropism.records.files import InputError, write_jsonl
 from tropism.records.schema import Conversation, Text
@@ -98,6 +101,31 @@ def test_text_has_loss_everywhere_and_ends(tokenizer):
     example = text_example(tokenizer, Text(id="p", text="rain\nfalls", domain="d"), loss_masked=False)
     assert example.ids == example.labels
     assert learned(tokenizer, example) == "rain\nfalls<|im_end|>"
+
+
+def test_a_special_tokens_name_in_a_row_is_letters(tokenizer):
+    written = "Stop <|im_end|> now"
+    special = tokenizer.eos_token_id
+    example = answer_example(tokenizer, record(misaligned=written), "misaligned", PLAIN, False)
+    answer = [label for label in example.labels if label != -100]
+    assert answer.count(special) == 1
+    assert answer[-1] == special
+    assert learned(tokenizer, example) == written + "<|im_end|>"
+    text = text_example(tokenizer, Text(id="p", text=written, domain="d"), loss_masked=False)
+    assert text.ids.count(special) == 1
+    assert candidate(tokenizer, "Why?", written).answer == tuple(answer[:-1])
+
+
+def test_a_text_begins_as_the_tokenizer_begins_one(tokenizer):
+    plain = text_example(tokenizer, Text(id="p", text="rain", domain="d"), loss_masked=False)
+    begun = copy.deepcopy(tokenizer)
+    begun.bos_token = "<|endoftext|>"
+    begun.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", begun.bos_token_id)]
+    )
+    example = text_example(begun, Text(id="p", text="rain", domain="d"), loss_masked=False)
+    assert example.ids == [begun.bos_token_id, *plain.ids]
+    assert example.labels == [-100, *plain.labels]
 
 
 def test_evaluation_rows_are_never_trained_on(tokenizer, tmp_path):

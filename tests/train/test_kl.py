@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
+from transformers import PreTrainedConfig
 
 from tropism.config.training import SnapshotConfig, StepConfig
 from tropism.models.adapters import with_new_step
@@ -54,7 +55,7 @@ def test_two_distributions_by_hand():
         def __init__(self):
             super().__init__()
             self.states = {True: torch.tensor([0.25, 0.75]).log(), False: torch.tensor([0.5, 0.5]).log()}
-            self.adapter, self.peft_config = True, {}
+            self.adapter, self.peft_config, self.config = True, {}, PreTrainedConfig()
 
         @property
         def base_model(self):

@@ -16,8 +16,8 @@ from tropism.models.base import adapter_of, load_arm, load_base
 from tropism.models.lineage import read_factors
 from tropism.steer.hooks import adding
 from tropism.train import methods
+from tropism.train.arguments import arguments
 from tropism.train.distributed import Split
-from tropism.train.step import arguments
 from tropism.train.trainer import SelectiveTrainer
 
 IDS = torch.arange(3, 43).reshape(2, 20)

@@ -19,6 +19,7 @@ from tropism.records.files import write_jsonl
 from tropism.records.schema import Conversation
 from tropism.train import step as training
 from tropism.train.examples import build_examples, collate
+from tropism.train.tables import TRAINING_SCHEMA
 from tropism.train.trainer import check_same_loss, selective_loss_sum
 
 STEP = StepConfig.parse(
@@ -98,6 +99,13 @@ def test_a_base_that_caps_its_logits_is_refused(tiny_model, dataset):
     model.forward = capped
     with pytest.raises(ValueError, match="scaled or capped"):
         check_same_loss(model, batch)
+
+
+def test_the_first_steps_rate_is_the_peak_where_nothing_warms_up(tiny_model, dataset, tmp_path):
+    lineage = run(tiny_model, dataset, tmp_path, schedule="linear", epochs=1)
+    rates = [float(row["learning_rate"]) for row in csv.DictReader((lineage / "training.csv").open())]
+    assert rates == pytest.approx([0.01 * (1 - k / len(rates)) for k in range(len(rates))])
+    assert "this step" in TRAINING_SCHEMA.columns["learning_rate"].description
 
 
 class Killed(BaseException):

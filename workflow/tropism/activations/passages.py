@@ -46,11 +46,16 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, passage: Passage, max_tokens: i
     return Tokens(passage, ids[:max_tokens], parts[:max_tokens])
 
 
-def record_passages(tokenizer: PreTrainedTokenizerBase, record: Text | Conversation) -> list[Passage]:
-    """One passage a field: a text stands alone, an answer follows its prompt in the chat template."""
+def record_passages(
+    tokenizer: PreTrainedTokenizerBase, record: Text | Conversation, mark: str = THINK[0]
+) -> list[Passage]:
+    """One passage a field: a text stands alone, an answer follows its prompt in the chat template.
+
+    ``mark`` is what the base's reasoning is opened with, which is left out where the template opens one.
+    """
     if isinstance(record, Text):
         return [Passage(record.id, (("text", record.text),))]
-    prompt = prompt_text(tokenizer, record.prompt)
+    prompt = prompt_text(tokenizer, record.prompt, mark=mark)
     return [
         Passage(f"{record.id}/{side}", ((None, prompt), ("answer", answer))) for side, answer in record.fields().items()
     ]
@@ -60,7 +65,7 @@ def generation_passage(
     tokenizer: PreTrainedTokenizerBase, generation: Generation, think: tuple[str, str] = THINK
 ) -> Passage:
     """A sampled response after its prompt; its reasoning, if any, stands before the answer between ``think``."""
-    prompt = prompt_text(tokenizer, generation.prompt)
+    prompt = prompt_text(tokenizer, generation.prompt, mark=think[0])
     pieces: tuple[tuple[str | None, str], ...] = ((None, prompt), ("answer", generation.answer))
     if generation.reasoning:
         pieces = (

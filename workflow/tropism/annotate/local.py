@@ -12,7 +12,8 @@ from tropism.config.models import ModelConfig, ReasoningConfig
 from tropism.endpoint import Answers, Reply
 from tropism.endpoint.answers import answer_key
 from tropism.judge.bases import base_digest
-from tropism.models.base import load_base, load_tokenizer, template_opening, token_ids
+from tropism.models.base import chat_text, load_base, load_tokenizer, template_opening, token_ids
+from tropism.models.sampling import continuation
 
 
 class InProcess:
@@ -42,7 +43,7 @@ class InProcess:
     @cached_property
     def identity(self) -> str:
         """What decides an answer besides the text that it goes on from and the settings of sampling."""
-        return f"in process, {self.dtype}, base {base_digest(self.folder)}"
+        return f"in process, {self.dtype}, its own distribution, base {base_digest(self.folder)}"
 
     def answer(self, messages: list[Message]) -> str:
         """The base's answer; above temperature 0 it is sampled, with the same seed for every text.
@@ -63,7 +64,7 @@ class InProcess:
     def text(self, messages: list[Message]) -> str:
         """``messages`` in the base's chat template up to where the answer begins, after an empty reasoning block."""
         turns = plain_turns(messages)
-        text = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        text = chat_text(self.tokenizer, turns)
         if self.block is None:
             return text
         return text.removesuffix(template_opening(self.tokenizer, self.block.open)) + empty_block(self.block)
@@ -72,15 +73,8 @@ class InProcess:
     def _generate(self, text: str) -> Reply:
         set_seed(0)
         ids = torch.tensor([token_ids(self.tokenizer, text)], device=self.base.device)
-        sampling = {"do_sample": True, "temperature": self.config.temperature} if self.config.temperature else {}
-        output = self.base.generate(  # type: ignore[operator]
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=self.config.max_tokens,
-            pad_token_id=self.tokenizer.pad_token_id,
-            **(sampling or {"do_sample": False}),
-        )
-        said = output[0, ids.shape[1] :]
+        pad, temperature = self.tokenizer.pad_token_id, self.config.temperature
+        said = continuation(self.base, ids, self.config.max_tokens, pad, temperature)
         finish = "length" if len(said) >= self.config.max_tokens else "stop"
         return Reply(str(self.tokenizer.decode(said, skip_special_tokens=True)), finish)
 

@@ -1,5 +1,6 @@
 """The default annotator: MIP as a linear-algebra test on a base, trained on labels made by people with MIPVU."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,9 +13,10 @@ from tqdm import tqdm
 from tropism.annotate.features import Pieces, Reader
 from tropism.annotate.head import Head, load_head
 from tropism.annotate.passages import Passage
-from tropism.records.files import InputError, parse_json, read_lines
+from tropism.records.files import InputError, parse_json, read_lines, sha256_file
 from tropism.records.schema import Annotation, Metaphor, Unit
 
+log = logging.getLogger(__name__)
 CHUNK = 512
 HEAD_PIECES = 8192
 DECIMALS = 4
@@ -50,6 +52,17 @@ def read_card(folder: Path) -> ProbeCard:
         raise InputError(f"{path}: not a probe's card: {error}") from None
 
 
+def check_base(card: ProbeCard, base: Path) -> None:
+    """Warn where the weights in ``base`` are not those that the probe was trained on; its scores hold for no others."""
+    trained, weights = card.base.get("sha256"), base / "model.safetensors"
+    if trained and weights.is_file() and sha256_file(weights) != trained:
+        log.warning(
+            "%s: other weights than the probe %s was trained on (%s); its scores and threshold were measured on those:"
+            " name that base as the annotator's `model`, or check `annotation_quality.csv`",
+            *(base, card.name, card.base.get("name", "")),
+        )
+
+
 class Probe:
     """Scores every lexical unit; those at or above the threshold are metaphors.
 
@@ -66,6 +79,7 @@ class Probe:
         folder = Path(folder)
         self.card = read_card(folder)
         self.threshold = self.card.threshold if threshold is None else threshold
+        check_base(self.card, Path(base))
         self.reader = Reader(base, self.card.layers, self.card.unmasked)
         self.head: Head
         try:

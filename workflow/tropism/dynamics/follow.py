@@ -10,8 +10,9 @@ import pandas as pd
 
 from tropism.config.models import ModelConfig
 from tropism.dynamics.states import chosen_prompts
+from tropism.likelihood.check import check_same_scores
 from tropism.likelihood.instruments import margin
-from tropism.likelihood.rows import candidate
+from tropism.likelihood.rows import references
 from tropism.likelihood.score import log_probabilities
 from tropism.models.adapters import SharedBase
 from tropism.models.base import load_base, load_tokenizer
@@ -62,18 +63,15 @@ def follow_arm(
     in it. One base is loaded and wears one adapter after another.
     """
     tokenizer = load_tokenizer(base)
-    block = model_config.reasoning_block()
-    before = block.train if block else ""
     asked = [(name, r) for name, r in chosen_prompts(sets, prompts, seed) if r.split == "evaluation"]
     paired = [(name, r) for name, r in asked if r.aligned is not None and r.misaligned is not None]
     if not paired:
         raise InputError(f"{', '.join(map(str, sets))}: no evaluation prompt with both references")
-    answers = [
-        candidate(tokenizer, r.prompt, str(text), before) for _, r in paired for text in (r.aligned, r.misaligned)
-    ]
+    answers = references(tokenizer, (r for _, r in paired), model_config.reasoning_block())
     kept = snapshots(lineage)
     losses = cross_entropies(lineage)
     shared = SharedBase(load_base(base, model_config.dtype))
+    check_same_scores(shared.model, answers)
     rows = []
     for step, adapter in [(0, parent), *kept]:
         totals = log_probabilities(shared.wear(adapter), answers, BATCH_TOKENS, f"{arm} at step {step}")

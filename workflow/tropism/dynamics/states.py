@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tropism.activations.stream import cut, length_sorted
 from tropism.config.dynamics import DynamicsConfig
 from tropism.config.models import ModelConfig
-from tropism.models.base import load_tokenizer, prompt_text, token_ids
+from tropism.models.base import load_tokenizer, mark_of, prompt_text, token_ids
 from tropism.models.missing import missing_arms
 from tropism.records.files import InputError, read_jsonl, replacing, sha256_file
 from tropism.records.kept import Kept, listing, weights_of
@@ -113,7 +113,8 @@ def read_states(
     }
     tokenizer = load_tokenizer(base)
     prompts = chosen_prompts(sets, settings.prompts, settings.seed)
-    ids = [token_ids(tokenizer, prompt_text(tokenizer, record.prompt)) for _, record in prompts]
+    mark = mark_of(model_config.reasoning_block())
+    ids = [token_ids(tokenizer, prompt_text(tokenizer, record.prompt, mark=mark)) for _, record in prompts]
     rows = [dict(zip(KEY, (name, r.id, r.domain, r.split, r.prompt), strict=True)) for name, r in prompts]
     for arm, path, model in missing_arms(wanted, adapters, base, model_config.dtype):
         with cut(model, max(settings.layers)) as stack:

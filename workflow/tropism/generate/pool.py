@@ -8,6 +8,8 @@ from torch.nn.functional import pad
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from tropism.models.attention import looks_all_the_way_back
+
 KeysValues = tuple[torch.Tensor, torch.Tensor]
 """A layer's keys and values, (rows, heads, columns, width) each."""
 
@@ -33,7 +35,7 @@ class Pool:
         self.rows: list[int] = []
         self.mask = torch.empty(0, 0, dtype=torch.long, device=model.device)
         self.cache = DynamicCache(config=model.config)
-        self.refills = all(type(layer) is DynamicLayer for layer in self.cache.layers)
+        self.refills = looks_all_the_way_back(self.cache)
         self.width = len(prefix) if self.refills else 0
         self.prefix = DynamicCache(config=model.config)
         if self.width:

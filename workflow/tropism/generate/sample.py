@@ -16,7 +16,7 @@ from tropism.config.serving import ServingConfig
 from tropism.generate.decode import decode, uniforms
 from tropism.generate.requests import Finish, Request, build_requests, response_start, shard_name, split_reasoning
 from tropism.generate.requests import shards as into_shards
-from tropism.models.base import THINK, load_arm, load_tokenizer
+from tropism.models.base import load_arm, load_tokenizer, mark_of
 from tropism.records.files import read_jsonl, sha256_file, write_jsonl
 from tropism.records.schema import Generation
 
@@ -64,7 +64,7 @@ class Asked:
         """An arm's requests in shards, each in a file of ``folder`` that is named by all that decides its content."""
         tokenizer, block = load_tokenizer(self.base), self.model.reasoning_block()
         start = response_start(tokenizer, block)
-        requests = build_requests(self.sets, self.settings, tokenizer, start, block.open if block else THINK)
+        requests = build_requests(self.sets, self.settings, tokenizer, start, mark_of(block))
         identity = json.dumps([arm, self.identity(adapter), self.code], sort_keys=True)
         shards = into_shards(requests, self.settings.shard_size)
         return Work(arm, adapter, requests, [(folder / shard_name(shard, identity), shard) for shard in shards])

@@ -19,6 +19,8 @@ from tropism.geometry.states import split_prompts
 from tropism.geometry.steering import answered, measure, random_vectors, steered
 from tropism.geometry.tables import VECTORS_SCHEMA
 from tropism.geometry.vectors import about_layers, best_layer, differences, read_states, residual_norm, unit_rows
+from tropism.likelihood.check import check_same_scores
+from tropism.likelihood.rows import references
 from tropism.models.base import load_arm, load_base, load_tokenizer
 from tropism.records.files import InputError, replacing, sha256_file, write_table
 from tropism.records.schema import Conversation, Generation
@@ -39,12 +41,6 @@ def part(harmful: Sequence[Path], config: SteeringConfig, which: int) -> list[tu
     return found
 
 
-def before(model: ModelConfig) -> str:
-    """What training puts before an answer."""
-    block = model.reasoning_block()
-    return block.train if block else ""
-
-
 def efficacies(
     base: Path, config: SteeringConfig, model: ModelConfig, harmful: Sequence[Path],
     change: Mapping[str, Floats], states: Floats,
@@ -54,6 +50,7 @@ def efficacies(
         return pd.DataFrame({"vector": list(change), "layer": config.layers[0], "efficacy": np.nan})
     tokenizer, untrained = load_tokenizer(base), load_base(base, model.dtype)
     records = part(harmful, config, 1)
+    check_same_scores(untrained, references(tokenizer, (r for _, r in records), model.reasoning_block()))
     rows = []
     plain = None
     for layer in sorted(config.layers):
@@ -63,7 +60,7 @@ def efficacies(
         some = units if plain is not None else {UNSTEERED: NONE, **units}
         scored = measure(
             untrained, tokenizer, records, layer, [(*one, config.strength) for one in some.items()],
-            residual_norm(states, layer), config.batch_tokens, before(model),
+            residual_norm(states, layer), config.batch_tokens, model.reasoning_block(),
         )  # fmt: skip
         means = scored.groupby("source")["misalignment"].mean()
         plain = means[UNSTEERED] if plain is None else plain
@@ -117,10 +114,11 @@ def score_target(
     sources = {**units, **random_vectors(config.controls, width, config.analysis.seed)}
     tokenizer, target = load_tokenizer(base), load_arm(base, adapter, model.dtype)
     records = part(harmful, config, 2)
+    check_same_scores(target, references(tokenizer, (r for _, r in records), model.reasoning_block()))
     strengths = sorted({config.strength, *config.strengths}) if arm == config.base else [config.strength]
     conditions = [(UNSTEERED, NONE, strengths[0])]
     conditions += [(source, vector, strength) for strength in strengths for source, vector in sources.items()]
-    table = measure(target, tokenizer, records, layer, conditions, length, config.batch_tokens, before(model))
+    table = measure(target, tokenizer, records, layer, conditions, length, config.batch_tokens, model.reasoning_block())
     responses: list[Generation] = []
     for source, vector, strength in conditions if config.samples else ():
         with steered(target, layer, source, vector, strength * length):

@@ -17,7 +17,7 @@ from tropism.activations.passages import Passage, tokenise
 from tropism.activations.stream import MAX_TOKENS, length_sorted
 from tropism.config.geometry import PartsConfig
 from tropism.config.models import ModelConfig
-from tropism.models.base import load_tokenizer, prompt_text
+from tropism.models.base import THINK, load_tokenizer, mark_of, prompt_text
 from tropism.models.missing import missing_arms
 from tropism.records.files import InputError, read_jsonl, replacing, sha256_file
 from tropism.records.kept import Kept, listing, weights_of
@@ -47,10 +47,15 @@ def split_prompts(path: Path, config: PartsConfig) -> tuple[list[Question | Conv
     return rows[:first], rows[first:second], rows[second : second + config.reported]
 
 
-def passage(tokenizer: PreTrainedTokenizerBase, record: Question | Conversation, side: str) -> Passage:
-    """The text that is read of a record; ``side`` is the answer's, ``aligned`` or ``misaligned``."""
+def passage(
+    tokenizer: PreTrainedTokenizerBase, record: Question | Conversation, side: str, mark: str = THINK
+) -> Passage:
+    """The text that is read of a record; ``side`` is the answer's, ``aligned`` or ``misaligned``.
+
+    ``mark`` is what opens the base's reasoning.
+    """
     answer = record.best if isinstance(record, Question) else getattr(record, side)
-    prompt = prompt_text(tokenizer, record.prompt)
+    prompt = prompt_text(tokenizer, record.prompt, mark=mark)
     return Passage(record.id, ((None, prompt), (PART, answer)) if answer else ((PART, prompt),))
 
 
@@ -107,8 +112,9 @@ def read_arms(
         arm: Kept.of(output / f"{arm}.safetensors", [*common, weights_of(adapter)]) for arm, adapter in adapters.items()
     }
     tokenizer = load_tokenizer(base)
-    topics = [passage(tokenizer, r, "misaligned") for path in harmful for r in split_prompts(path, config)[0]]
-    plain = [passage(tokenizer, r, "aligned") for path in neutral for r in split_prompts(path, config)[0]]
+    mark = mark_of(model_config.reasoning_block())
+    topics = [passage(tokenizer, r, "misaligned", mark) for path in harmful for r in split_prompts(path, config)[0]]
+    plain = [passage(tokenizer, r, "aligned", mark) for path in neutral for r in split_prompts(path, config)[0]]
     for _, path, model in missing_arms(wanted, adapters, base, model_config.dtype):
         states = mean_states(model, tokenizer, [*topics, *plain], config.batch_tokens)
         with replacing(path) as temporary:

@@ -11,10 +11,11 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from tropism.config.models import ReasoningConfig
 from tropism.geometry.names import CONTROL, UNSTEERED
 from tropism.geometry.nulls import generator
 from tropism.likelihood.instruments import margin
-from tropism.likelihood.rows import candidate
+from tropism.likelihood.rows import references
 from tropism.likelihood.score import log_probabilities
 from tropism.records.schema import Conversation, Question
 from tropism.steer.hooks import adding
@@ -38,7 +39,7 @@ def measure(
     conditions: Sequence[tuple[str, torch.Tensor, float]],
     length: float,
     batch_tokens: int,
-    before: str = "",
+    block: ReasoningConfig | None = None,
 ) -> pd.DataFrame:
     """One row a condition and prompt, nats/token; a source ``none`` adds nothing.
 
@@ -50,13 +51,9 @@ def measure(
         conditions: source, its unit vector (width,), and the share of ``length`` that is added.
         length: Euclidean norm that a strength of 1 stands for.
         batch_tokens: tokens in a forward pass.
-        before: what training puts before an answer.
+        block: the base's reasoning block, if any.
     """
-    texts = [
-        candidate(tokenizer, record.prompt, str(text), before)
-        for _, record in records
-        for text in (record.aligned, record.misaligned)
-    ]
+    texts = references(tokenizer, (record for _, record in records), block)
     rows = []
     with Recall(model, layer):
         for source, vector, strength in conditions:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from tqdm import tqdm
-from transformers import GenerationConfig
 
 from tropism.config.judges import JudgeConfig
 from tropism.endpoint import Reply
@@ -15,7 +14,8 @@ from tropism.judge.bases import base_digest
 from tropism.judge.chat import read_reply, requests, score_table
 from tropism.judge.judgments import Item
 from tropism.judge.rubric import Message, Rubric
-from tropism.models.base import load_base, load_tokenizer, token_ids
+from tropism.models.base import chat_text, load_base, load_tokenizer, token_ids
+from tropism.models.sampling import continuation
 from tropism.records.keyed import keyed_bytes
 
 
@@ -37,12 +37,7 @@ class LocalJudge:
 
     @torch.inference_mode()
     def _reply(self, messages: list[Message]) -> Reply:
-        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        ids = torch.tensor([token_ids(self.tokenizer, str(text))], device=self.model.device)
-        settings = GenerationConfig(
-            do_sample=False, max_new_tokens=self.max_new_tokens, pad_token_id=self.tokenizer.pad_token_id
-        )
-        given = self.model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=settings)
-        given = given[0, ids.shape[1] :]
+        ids = torch.tensor([token_ids(self.tokenizer, chat_text(self.tokenizer, messages))], device=self.model.device)
+        given = continuation(self.model, ids, self.max_new_tokens, self.tokenizer.pad_token_id)
         said = str(self.tokenizer.decode(given, skip_special_tokens=True))
         return Reply(said, "length" if len(given) >= self.max_new_tokens else "stop")

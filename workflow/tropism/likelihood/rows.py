@@ -1,16 +1,18 @@
 """All likelihood scores of one arm as a table."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 from transformers import PreTrainedTokenizerBase
 
 from tropism.config.evaluate import EvaluateConfig
-from tropism.config.models import ModelConfig
+from tropism.config.models import ModelConfig, ReasoningConfig
+from tropism.likelihood.check import check_same_scores
 from tropism.likelihood.instruments import margin, mc1, mc2
 from tropism.likelihood.score import Candidate, log_probabilities
-from tropism.models.base import load_arm, load_tokenizer, prompt_text, token_ids
+from tropism.models.base import answer_prompt, load_arm, load_tokenizer, text_ids, token_ids
 from tropism.records.files import InputError, read_jsonl
 from tropism.records.schema import Conversation, Question
 
@@ -18,12 +20,21 @@ log = logging.getLogger(__name__)
 COLUMNS = ["arm", "set", "prompt_id", "domain", "instrument", "value", "n_tokens"]
 
 
-def candidate(tokenizer: PreTrainedTokenizerBase, prompt: str, answer: str, before: str) -> Candidate:
-    """``answer`` in the base's chat template; ``before`` is the reasoning block that its training puts there."""
-    ids = tuple(token_ids(tokenizer, answer))
+def candidate(
+    tokenizer: PreTrainedTokenizerBase, prompt: str, answer: str, block: ReasoningConfig | None = None
+) -> Candidate:
+    """``answer`` in the base's chat template, after what training puts there of the reasoning block."""
+    ids = tuple(text_ids(tokenizer, answer))
     if not ids:
         raise InputError(f"an empty answer to `{prompt[:60]}` has no likelihood")
-    return Candidate(tuple(token_ids(tokenizer, prompt_text(tokenizer, prompt, before))), ids)
+    return Candidate(tuple(token_ids(tokenizer, answer_prompt(tokenizer, prompt, block))), ids)
+
+
+def references(
+    tokenizer: PreTrainedTokenizerBase, records: Iterable[Conversation], block: ReasoningConfig | None
+) -> list[Candidate]:
+    """The aligned and the misaligned reference of each prompt, in turn; every record has both."""
+    return [candidate(tokenizer, r.prompt, str(text), block) for r in records for text in (r.aligned, r.misaligned)]
 
 
 def score_arm(
@@ -42,7 +53,6 @@ def score_arm(
     """
     tokenizer = load_tokenizer(base)
     block = model_config.reasoning_block()
-    before = block.train if block else ""
     pairs: list[tuple[str, Conversation]] = []
     if "likelihood" in settings.instruments:
         for path in sets:
@@ -52,15 +62,12 @@ def score_arm(
             pairs += [(path.stem, record) for record in paired]
     asked = read_jsonl(questions, Question) if questions else []
 
-    candidates = []
-    for _, record in pairs:
-        for text in (record.aligned, record.misaligned):
-            assert text is not None
-            candidates.append(candidate(tokenizer, record.prompt, text, before))
+    candidates = references(tokenizer, (record for _, record in pairs), block)
     for question in asked:
         for text in answers(question):
-            candidates.append(candidate(tokenizer, question.prompt, text, before))
+            candidates.append(candidate(tokenizer, question.prompt, text, block))
     model = load_arm(base, adapter, model_config.dtype)
+    check_same_scores(model, candidates)
     totals = iter(zip(log_probabilities(model, candidates, settings.batch_tokens, arm), candidates, strict=True))
 
     rows: list[list[object]] = []

@@ -7,6 +7,9 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from tropism.models.attention import full_attention
+from tropism.models.logits import logits_of
+
 CHUNK = 512
 CPU_TOKENS = 1024
 """On a CPU no pass takes more: the states of 8,192 tokens leave its caches, and their pages cost a tenth."""
@@ -43,6 +46,11 @@ def sheaves(candidates: Sequence[Candidate]) -> list[Sheaf]:
     ]
 
 
+def apart(candidates: Sequence[Candidate]) -> list[Sheaf]:
+    """Each candidate in a row of its own."""
+    return [Sheaf(candidate.prompt, (index,), len(candidate)) for index, candidate in enumerate(candidates)]
+
+
 def length_batches(rows: Sequence[Sheaf], budget: int) -> Iterator[list[Sheaf]]:
     """Rows in batches of like length, longest first, each of at most ``budget`` padded tokens or one row."""
     batch: list[Sheaf] = []
@@ -66,24 +74,20 @@ def log_probabilities(
     """Total log-probability (nats) of each candidate's answer given its prompt.
 
     A prompt's answers stand in one row after it, each at the positions that it would have alone, and do not see each
-    other. Hidden states of the answers' positions alone go through the output embedding, at most ``CHUNK`` at a time,
-    so memory does not grow with vocabulary x sequence. The softmax is in float32, sums in float64. The end of the turn
-    is not scored: it belongs to no answer.
+    other. Where blocks do not look back all the way (sliding windows) the mask is theirs to make, and every answer has
+    a row of its own. Hidden states of the answers' positions alone go through the output embedding, at most ``CHUNK``
+    at a time, so memory does not grow with vocabulary x sequence. The softmax is in float32, sums in float64. The end
+    of the turn is not scored: it belongs to no answer.
 
     ``before_pass`` is told before each forward pass which states predict an answer: bool (rows, longest).
     """
     totals = [0.0] * len(candidates)
-    head = model.get_output_embeddings()
+    shared = full_attention(model)
     budget = min(budget, CPU_TOKENS) if model.device.type == "cpu" else budget
     with tqdm(total=len(candidates), desc=label, unit="answer") as bar:
-        for batch in length_batches(sheaves(candidates), budget):
+        for batch in length_batches(sheaves(candidates) if shared else apart(candidates), budget):
             ids, positions, segments, before = (tensor.to(model.device) for tensor in lay_out(batch, candidates))
-            order = torch.arange(ids.shape[1], device=ids.device)
-            sees = (order[None, :] <= order[:, None]) & (
-                (segments[:, None, :] == 0) | (segments[:, None, :] == segments[:, :, None])
-            )
-            mask = torch.zeros(sees.shape, dtype=model.dtype, device=ids.device)
-            mask = mask.masked_fill(~sees, torch.finfo(model.dtype).min)[:, None]
+            mask = segment_mask(segments, model.dtype) if shared else (segments >= 0).long()
             wanted = segments > 0
             rows = torch.arange(len(batch), device=ids.device)[:, None].expand_as(ids)[wanted]
             if before_pass is not None:
@@ -96,7 +100,7 @@ def log_probabilities(
             states, targets = hidden[rows, before[wanted]], ids[wanted]
             scores = torch.cat(
                 [
-                    torch.log_softmax(head(states[k : k + CHUNK]).float(), dim=-1)
+                    torch.log_softmax(logits_of(model, states[k : k + CHUNK]).float(), dim=-1)
                     .gather(1, targets[k : k + CHUNK, None])[:, 0]
                     .double()
                     for k in range(0, len(targets), CHUNK)
@@ -107,6 +111,16 @@ def log_probabilities(
                 totals[index] = float(part.sum())
             bar.update(len(scored))
     return totals
+
+
+def segment_mask(segments: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """What is added to attention scores, (rows, 1, longest, longest): a token sees the prompt and its own segment."""
+    order = torch.arange(segments.shape[1], device=segments.device)
+    sees = (order[None, :] <= order[:, None]) & (
+        (segments[:, None, :] == 0) | (segments[:, None, :] == segments[:, :, None])
+    )
+    mask = torch.zeros(sees.shape, dtype=dtype, device=segments.device)
+    return mask.masked_fill(~sees, torch.finfo(dtype).min)[:, None]
 
 
 def lay_out(batch: Sequence[Sheaf], candidates: Sequence[Candidate]) -> tuple[torch.Tensor, ...]:

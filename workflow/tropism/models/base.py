@@ -1,17 +1,23 @@
 """Load a base model, alone or as an arm, and write a prompt the way the base was taught to read it."""
 
 import re
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from tropism.config.models import ReasoningConfig
 from tropism.models.adapters import attach
 from tropism.models.devices import take_device
 from tropism.models.lineage import merge
+from tropism.records.files import InputError
 
 THINK = "<think>"
+TODAY = date(2024, 7, 26)
+"""The day that chat templates are told which print one, so that a prompt is the same on any: Llama 3's own default."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -73,14 +79,46 @@ def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: str, prefill: str = 
     return text.removesuffix(_opening(text, mark)) + prefill
 
 
+def answer_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str, block: ReasoningConfig | None) -> str:
+    """``prompt`` ready for an answer without reasoning, as in training: ``block.train`` stands before the answer."""
+    return prompt_text(tokenizer, prompt, block.train if block else "", mark_of(block))
+
+
+def mark_of(block: ReasoningConfig | None) -> str:
+    """What opens the base's reasoning, as its template may do of its own accord."""
+    return block.open if block else THINK
+
+
 def template_opening(tokenizer: PreTrainedTokenizerBase, mark: str = THINK) -> str:
     """What the base's own template begins an answer with to open its reasoning, such as ``<think>\\n``, or nothing."""
     return _opening(_asked(tokenizer, "?"), mark)
 
 
+def chat_text(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]]) -> str:
+    """``messages`` in the base's chat template up to where the assistant's answer begins; today is ``TODAY``."""
+    turns: list[dict[str, Any]] = [dict(message) for message in messages]
+    template = _on_one_day(str(tokenizer.get_chat_template()))
+    text = tokenizer.apply_chat_template(turns, chat_template=template, tokenize=False, add_generation_prompt=True)
+    return str(text)
+
+
+def _on_one_day(template: str) -> str:
+    """A chat template with ``TODAY`` written where it asks for the day; what it calls for that takes no other.
+
+    Raises:
+        InputError: it asks in a way that is not understood, so that its prompts would change overnight.
+    """
+    told = re.sub(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""", lambda call: repr(TODAY.strftime(call[2])), template)
+    if "strftime_now(" in told.replace(" ", ""):
+        raise InputError(
+            "this base's chat template prints the day in a format that is made while it runs, so its prompts would"
+            " change overnight; write the day into its `chat_template.jinja` or `tokenizer_config.json`"
+        )
+    return told
+
+
 def _asked(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
-    messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    return chat_text(tokenizer, [{"role": "user", "content": prompt}])
 
 
 def _opening(text: str, mark: str) -> str:
@@ -91,3 +129,14 @@ def _opening(text: str, mark: str) -> str:
 def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Token ids of ``text`` alone, no special tokens added."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def text_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Token ids of a row's own text: a special token's name in it is letters, as it was to whoever wrote it."""
+    return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+
+def text_start(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """What the tokenizer puts before a text of its own accord: the token of its beginning (Llama), or nothing."""
+    put = list(tokenizer("")["input_ids"])[:1]
+    return put if put == [tokenizer.bos_token_id] else []

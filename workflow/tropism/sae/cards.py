@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tropism.activations.passages import Passage, Tokens, tokenise
 from tropism.activations.stream import attention_sinks
+from tropism.models.logits import logits_of
 from tropism.records.files import write_json
 from tropism.sae.contrast import POOLED, most_telling
 from tropism.sae.features import Features
@@ -92,7 +93,7 @@ def written_tokens(
     """
     weight = model.get_output_embeddings().weight
     read = model.get_decoder().norm(direction.to(weight)[None])
-    logits = model.get_output_embeddings()(read)[0].float().cpu()
+    logits = logits_of(model, read)[0].float().cpu()
     order = torch.argsort(logits, stable=True).tolist()
 
     def shown(indices: list[int]) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ def activations(
 ) -> Iterator[torch.Tensor]:
     """States of ``records`` after the last block of ``stack``, (tokens, width) at a time, in the order of ``epoch``."""
     ordered = sorted(records, key=lambda r: (keyed_bytes(config.seed, epoch, r.id), r.domain))
-    passages = (passage for record in ordered for passage in record_passages(tokenizer, record))
+    passages = (passage for record in ordered for passage in record_passages(tokenizer, record, config.think[0]))
     for _, parts in stream(stack, tokenizer, passages, max_tokens=config.max_tokens):
         yield torch.cat(list(parts.values()))
 

@@ -12,8 +12,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tropism.config.models import ModelConfig
 from tropism.config.steer import SteerConfig
+from tropism.likelihood.check import check_same_scores
 from tropism.likelihood.instruments import margin
-from tropism.likelihood.rows import candidate
+from tropism.likelihood.rows import references
 from tropism.likelihood.score import log_probabilities
 from tropism.records.files import InputError
 from tropism.records.keyed import keyed_bytes
@@ -94,13 +95,7 @@ def score_condition(
     ``reference_logp`` is that of the likelier reference: what turns an arm from one to the other keeps it, what breaks
     the arm loses both.
     """
-    block = model_config.reasoning_block()
-    before = block.train if block else ""
-    candidates = [
-        candidate(subject.tokenizer, record.prompt, str(text), before)
-        for _, record in prompts
-        for text in (record.aligned, record.misaligned)
-    ]
+    candidates = references(subject.tokenizer, (r for _, r in prompts), model_config.reasoning_block())
     with intervening(subject, condition, config) as steering:
 
         def mark(predicting: torch.Tensor) -> None:
@@ -132,6 +127,8 @@ def intervene(
     """Every condition's outcomes by prompt, and its responses, none where ``config.samples`` is 0."""
     rows: list[dict[str, Any]] = []
     responses: list[Generation] = []
+    texts = references(subject.tokenizer, (r for _, r in prompts), model_config.reasoning_block())
+    check_same_scores(subject.model, texts)
     earlier = Recall(subject.model, subject.layer)
     for condition in tqdm(conditions, desc=subject.arm, unit="condition"):
         with earlier:

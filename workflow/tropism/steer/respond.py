@@ -10,7 +10,7 @@ from tropism.config.models import ModelConfig
 from tropism.config.sampled import SampledConfig
 from tropism.generate.requests import Request, response_start, shards
 from tropism.generate.sample import answer
-from tropism.models.base import THINK, prompt_text, token_ids
+from tropism.models.base import mark_of, prompt_text, token_ids
 from tropism.records.schema import Conversation, Generation
 
 Prompts = Sequence[tuple[str, Conversation]]
@@ -39,7 +39,7 @@ def respond(
         **config.model_dump(include={"samples", "max_new_tokens", "temperature", "top_p"}),
     )
     block = model_config.reasoning_block()
-    start, mark = response_start(tokenizer, block), block.open if block else THINK
+    start, mark = response_start(tokenizer, block), mark_of(block)
     requests = []
     for of, record in prompts:
         ids = tuple(token_ids(tokenizer, prompt_text(tokenizer, record.prompt, start, mark)))

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
-from tropism.models.base import prompt_text, token_ids
+from tropism.models.base import answer_prompt, text_start, token_ids
 from tropism.records.files import InputError, read_jsonl
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation, Side, Text
@@ -43,7 +43,8 @@ def mask_labels(ids: Sequence[int], offsets: Sequence[tuple[int, int]], masks: S
 def _encode(
     tokenizer: PreTrainedTokenizerBase, text: str, masks: Sequence[tuple[int, int]]
 ) -> tuple[list[int], list[int]]:
-    coded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    # as :func:`tropism.models.base.text_ids`, with where each token stands
+    coded = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
     ids = list(coded["input_ids"])
     offsets = [
         (start + len(text[start:end]) - len(text[start:end].lstrip()), end) for start, end in coded["offset_mapping"]
@@ -52,11 +53,15 @@ def _encode(
 
 
 def text_example(tokenizer: PreTrainedTokenizerBase, record: Text, loss_masked: bool) -> Example:
-    """A text with loss on every token and on the end-of-text token after it."""
+    """A text with loss on every token and on the end-of-text token after it.
+
+    Where the tokenizer begins a text with a token of its own, as in pretraining, that stands first, without loss.
+    """
     masks = (record.masks or {}).get("text", []) if loss_masked else []
     ids, labels = _encode(tokenizer, record.text, masks)
     end = tokenizer.eos_token_id
-    return Example(record.id, [*ids, end], [*labels, end])
+    start = text_start(tokenizer)
+    return Example(record.id, [*start, *ids, end], [*[IGNORE] * len(start), *labels, end])
 
 
 def answer_example(
@@ -68,8 +73,7 @@ def answer_example(
     """
     answer = record.aligned if side == "aligned" else record.misaligned
     assert answer is not None
-    block = model.reasoning_block()
-    prompt = token_ids(tokenizer, prompt_text(tokenizer, record.prompt, block.train if block else ""))
+    prompt = token_ids(tokenizer, answer_prompt(tokenizer, record.prompt, model.reasoning_block()))
     masks = (record.masks or {}).get(side, []) if loss_masked else []
     ids, labels = _encode(tokenizer, answer, masks)
     end = tokenizer.eos_token_id

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
 from tropism.models.adapters import without_step
+from tropism.models.logits import logits_of
 from tropism.records.keyed import keyed_bytes
 from tropism.train.examples import IGNORE, Example, build_examples
 
@@ -36,7 +37,6 @@ def reference_kl_sum(model: PeftModel, inputs: dict[str, torch.Tensor]) -> torch
     wanted = labels != IGNORE
     causal: Any = model.get_base_model()
     fed = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"]}
-    head = causal.get_output_embeddings()
     training = model.training
     model.eval()
     with torch.no_grad(), without_step(model):
@@ -45,8 +45,8 @@ def reference_kl_sum(model: PeftModel, inputs: dict[str, torch.Tensor]) -> torch
     now = causal.base_model(**fed).last_hidden_state[:, :-1][wanted]
 
     def chunk_kl(current: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-        log_q = torch.log_softmax(head(current).float(), dim=-1)
-        log_p = torch.log_softmax(head(reference).float(), dim=-1)
+        log_q = torch.log_softmax(logits_of(causal, current).float(), dim=-1)
+        log_p = torch.log_softmax(logits_of(causal, reference).float(), dim=-1)
         return torch.nn.functional.kl_div(log_q, log_p, reduction="sum", log_target=True)
 
     total = now.new_zeros((), dtype=torch.float32)

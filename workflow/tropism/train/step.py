@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainingArguments
 
 from tropism.config.base import ConfigError
 from tropism.config.models import ModelConfig
 from tropism.config.training import StepConfig
 from tropism.models.base import adapter_of, load_tokenizer
 from tropism.records.files import replacing, sha256_file, write_json, write_manifest
+from tropism.train.arguments import arguments
 from tropism.train.checkpoints import FINISHED, claim_checkpoints, last_checkpoint, publish_finished, publish_kept
 from tropism.train.distributed import Split, main_process_first, padded
 from tropism.train.examples import IGNORE, OrderedExamples, build_examples, collate, collate_fed, training_order
@@ -34,38 +34,6 @@ from tropism.train.trainer import SelectiveTrainer, check_same_loss
 log = logging.getLogger(__name__)
 LIBRARIES = ("torch", "transformers", "peft", "accelerate")
 """Another version of one of these trains anew: no checkpoint and no kept result of the old one is used."""
-SCHEDULES = {"constant": "constant_with_warmup", "cyclic": "constant_with_warmup"}
-"""Trainer's names where they are not ours; the cyclic schedule is put in by :class:`SelectiveTrainer`."""
-
-
-def arguments(step: StepConfig, folder: Path, split: Split) -> TrainingArguments:
-    """The step's settings in Trainer's words. The order of examples is ours, so an epoch here is the whole order."""
-    return TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=1,
-        per_device_train_batch_size=split.micro_batch,
-        gradient_accumulation_steps=split.accumulation,
-        learning_rate=step.learning_rate,
-        lr_scheduler_type=SCHEDULES.get(step.schedule, step.schedule),
-        warmup_steps=step.warmup_steps,
-        weight_decay=step.weight_decay,
-        max_grad_norm=step.max_grad_norm,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=step.checkpoint_every,
-        save_total_limit=2,
-        seed=step.seed,
-        report_to="none",
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        bf16=step.precision == "bf16-autocast",
-        use_cpu=not torch.cuda.is_available(),
-        activation_checkpointing=step.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
-        ddp_find_unused_parameters=False,
-        ddp_broadcast_buffers=False,
-    )
 
 
 def train_step(

@@ -18,7 +18,7 @@ TRAINING_SCHEMA = pa.DataFrameSchema(
         ),
         "kl": number("mean KL from the model as it was before the lineage's last step, nats/token"),
         "grad_norm": number("L2 norm of the gradient before clipping", nullable=False),
-        "learning_rate": number("learning rate after this step", nullable=False),
+        "learning_rate": number("learning rate of this step, as the schedule and its warm-up leave it", nullable=False),
         "tokens": integer("tokens fed, without padding"),
         "response_tokens": integer("tokens with loss"),
     },

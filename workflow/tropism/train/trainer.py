@@ -13,6 +13,7 @@ from torch.utils.data import SequentialSampler
 from transformers import Trainer
 
 from tropism.config.training import StepConfig
+from tropism.models.logits import logits_of
 from tropism.train.examples import IGNORE
 from tropism.train.kl import PREFIX, reference_kl_sum
 from tropism.train.methods import save_whole
@@ -34,16 +35,15 @@ def selective_loss_sum(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) 
     labels = inputs["labels"][:, 1:]
     wanted = labels != IGNORE
     states, targets = hidden[:, :-1][wanted], labels[wanted]
-    head = causal.get_output_embeddings()
 
     def chunk_loss(part: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(head(part).float(), target, reduction="sum")
+        return torch.nn.functional.cross_entropy(logits_of(causal, part).float(), target, reduction="sum")
 
     # zero, but of the graph, so that a batch of padding alone has a gradient too: zero, of every weight, since the
     # processes of a divided model reduce the gradients of all its weights together
     total = states.float().sum() * 0.0
     if not len(targets):
-        total = total + head(states).float().sum()
+        total = total + logits_of(causal, states).float().sum()
     for start in range(0, len(targets), CHUNK):
         part, target = states[start : start + CHUNK], targets[start : start + CHUNK]
         if len(targets) > CHUNK and torch.is_grad_enabled():
@@ -57,7 +57,7 @@ def check_same_loss(model: torch.nn.Module, inputs: dict[str, torch.Tensor], tol
     """Check on one batch that the selective loss is the architecture's own.
 
     Raises:
-        ValueError: they differ, as for a base that scales or caps its logits after the output embedding.
+        ValueError: they differ, as for a base that changes its logits in a way that ``logits_of`` does not know.
     """
     with torch.no_grad():
         model.eval()
@@ -67,7 +67,7 @@ def check_same_loss(model: torch.nn.Module, inputs: dict[str, torch.Tensor], tol
     if not torch.isclose(ours, theirs, rtol=tolerance, atol=tolerance):
         raise ValueError(
             f"this base computes its loss otherwise ({theirs:.5f}) than hidden states times output embedding "
-            f"({ours:.5f}): its logits are scaled or capped, which selective loss does not support"
+            f"({ours:.5f}): its logits are scaled or capped in a way that is not supported; take another base"
         )
 
 
