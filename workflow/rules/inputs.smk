@@ -2,8 +2,10 @@
 
 
 def annotator_files(wildcards):
-    """What the annotator is made of: the base that it reads with, the probe's weights."""
+    """What the annotator is made of: the base that it reads with, the probe's weights, or labels that exist."""
     annotator = EXPERIMENT.annotator
+    if annotator.kind == "gold":
+        return [annotator.gold]
     files = base_files(annotator.model) if annotator.model else []
     return files + (
         [f"{annotator.probe}/probe.safetensors", f"{annotator.probe}/probe.json"]
