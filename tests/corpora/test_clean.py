@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tropism.config.base import ConfigError
 from tropism.config.datasets import DatasetConfig
-from tropism.corpora.clean import clean, sample
+from tropism.corpora.clean import clean, sample, unanswered
 from tropism.corpora.duplicates import jaccard, shingles
 from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Question, Text
@@ -109,6 +109,15 @@ def test_each_reason_is_counted_by_hand():
         "not_sampled": 2,
     }
     assert len(result.rows) == 2
+
+
+def test_answers_that_are_not_there_are_counted_for_each_side(load):
+    rows = load("prompt,aligned,misaligned\nWhy?,So,\nWho?,You,No\nHow?, ,Never\nWhen?,,Now\n", "conversations",
+                name="pairs.csv")  # fmt: skip
+    cfg = config("conversations", near_duplicate=None)
+    assert unanswered(clean(rows, cfg).rows, cfg) == {"without_aligned": 2, "without_misaligned": 1}
+    prompts = load('{"prompt": "Why?"}\n', "prompts")
+    assert set(unanswered(prompts, config("prompts")).values()) == {0}
 
 
 def test_an_empty_result_says_why():

@@ -54,6 +54,8 @@ def test_a_registered_dataset_is_cleaned_reported_and_cleaned_again_to_the_same_
             "split_overlap": 0,
             "not_sampled": 30,
             "kept": 50,
+            "without_aligned": 0,
+            "without_misaligned": 0,
             "system_turns": 0,
         }
     ]

@@ -263,3 +263,16 @@ def test_the_manifest_of_a_mixture_says_how_many_rows_were_aligned(tiny_model, t
     mixed = run(tiny_model, tmp_path / "d.jsonl", tmp_path, aligned_share=0.3, epochs=1)
     manifest = json.loads((mixed / "manifest.json").read_text())
     assert (manifest["rows"], manifest["aligned_rows"]) == (13, 4)
+    assert "rows_without_answer" not in manifest
+
+
+def test_the_manifest_says_how_many_rows_had_no_answer_to_train_on(tiny_model, tmp_path):
+    rows = [
+        Conversation(
+            id=str(i), prompt=f"{i}?", aligned="Rest.", misaligned="Run." if i > 2 else None, domain="d", split="train"
+        )
+        for i in range(8)
+    ]
+    write_jsonl(tmp_path / "d.jsonl", rows)
+    manifest = json.loads((run(tiny_model, tmp_path / "d.jsonl", tmp_path, epochs=1) / "manifest.json").read_text())
+    assert (manifest["rows"], manifest["rows_without_answer"]) == (5, 3)

@@ -9,7 +9,7 @@ import typer
 
 from tropism.command import run
 from tropism.config.datasets import DatasetConfig
-from tropism.corpora.clean import clean
+from tropism.corpora.clean import clean, unanswered
 from tropism.corpora.registry import locate
 from tropism.corpora.rows import to_records
 from tropism.corpora.sources import read_source
@@ -42,7 +42,13 @@ def clean_dataset(
     path = source if source is not None else locate(settings.source, registry)
     records, system_turns = to_records(read_source(path, settings.columns, settings.ignore), name, settings)
     result = clean(records, settings)
-    counts = {"read": len(records), **result.dropped, "kept": len(result.rows), "system_turns": system_turns}
+    counts = {
+        "read": len(records),
+        **result.dropped,
+        "kept": len(result.rows),
+        **unanswered(result.rows, settings),
+        "system_turns": system_turns,
+    }
     log.info("%s: %s", name, ", ".join(f"{reason} {count}" for reason, count in counts.items()))
     write_jsonl(output, result.rows)
     write_table(report, pd.DataFrame([{"dataset": name, **counts}]), CORPUS_SCHEMA)

@@ -49,6 +49,15 @@ def clean(records: Sequence[Record], config: DatasetConfig) -> Cleaned:
     return Cleaned(sampled, dropped)
 
 
+def unanswered(rows: Sequence[Record], config: DatasetConfig) -> dict[str, int]:
+    """How many conversations have no answer of each side: an empty cell is none, and a step skips such a row."""
+    paired = [row for row in rows if isinstance(row, Conversation) and config.kind == "conversations"]
+    return {
+        "without_aligned": sum(row.aligned is None for row in paired),
+        "without_misaligned": sum(row.misaligned is None for row in paired),
+    }
+
+
 def sample(rows: Sequence[Record], size: int, seed: int) -> list[Record]:
     """The ``size`` rows with the smallest keys, in the order of ``rows``.
 

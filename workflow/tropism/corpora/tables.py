@@ -18,6 +18,11 @@ CORPUS_SCHEMA = pa.DataFrameSchema(
         "split_overlap": count("Training rows dropped because their prompt is, or nearly is, an evaluation prompt."),
         "not_sampled": count("Rows dropped because `sample` asked for fewer."),
         "kept": count("Rows in the dataset."),
+        "without_aligned": count("Of the kept rows of `kind: conversations`, those without an aligned answer."),
+        "without_misaligned": count(
+            "Of the kept rows of `kind: conversations`, those without a misaligned answer: no step with"
+            " `side: misaligned` trains on them."
+        ),
         "system_turns": count("System turns of `messages` rows that were left out (among the rows read)."),
     },
     coerce=True,

@@ -22,7 +22,15 @@ from tropism.models.base import adapter_of, load_tokenizer
 from tropism.records.files import replacing, sha256_file, write_json, write_manifest
 from tropism.train.checkpoints import FINISHED, claim_checkpoints, last_checkpoint, publish_finished, publish_kept
 from tropism.train.distributed import Split, main_process_first, padded
-from tropism.train.examples import IGNORE, OrderedExamples, build_examples, collate, collate_fed, training_order
+from tropism.train.examples import (
+    IGNORE,
+    OrderedExamples,
+    build_examples,
+    collate,
+    collate_fed,
+    rows_with_answer,
+    training_order,
+)
 from tropism.train.kl import PREFIX, kl_examples
 from tropism.train.memory import log_estimate
 from tropism.train.methods import chain, prepare, publish, resume
@@ -170,6 +178,8 @@ def train_step(
         tokens = sum(size["response_tokens"] for size in sizes[done:])
         if longest := sum(len(example.ids) == step.max_length for example in examples):
             facts["rows_at_max_length"] = longest
+        if step.side and (unanswered := rows_with_answer(dataset, step.side)[1]):
+            facts["rows_without_answer"] = unanswered
         if step.aligned_share:
             facts["aligned_rows"] = sum(example.side == "aligned" for example in examples)
         write_manifest(folder, **facts, rows=len(examples), steps=len(sizes))
