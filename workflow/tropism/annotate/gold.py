@@ -60,8 +60,8 @@ def read_gold(path: Path | str) -> list[GoldSentence]:
     """The sentences in ``path``.
 
     Raises:
-        InputError: with file and line for a bad sentence; for an id that is there twice with one field; for a file without
-            sentences.
+        InputError: with file and line for a bad sentence; for an id that is there twice with one field; for a file
+            without sentences.
     """
     sentences = read_jsonl(path, GoldSentence)
     if not sentences:

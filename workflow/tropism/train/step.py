@@ -100,7 +100,8 @@ def train_step(
     those of one process; the first process writes.
 
     Raises:
-        ConfigError: a block that the base has not, or cycles of fewer than two optimiser steps.
+        ConfigError: a block or module that the base has not, cycles of fewer than two optimiser steps, or a warm-up
+            that does not end.
         Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written and the same call goes on from it.
     """
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
@@ -130,6 +131,7 @@ def train_step(
     beside = kl_examples(tokenizer, kl_datasets, step, model_config, len(order)) if step.kl else []
     sizes = step_tokens(examples, order, step)
     check_cycles(step, len(sizes))
+    check_warmup(step, len(sizes))
     keep = snapshot_steps(len(sizes), step.snapshots) if step.snapshots else []
     sharded = split.processes > 1 and step.method == "full"
     model = prepare(base, parent_adapter, step, model_config, sharded)
@@ -201,6 +203,19 @@ def check_cycles(step: StepConfig, steps: int) -> None:
         raise ConfigError(
             f"steps: cycles: {step.cycles} cycles in {steps} optimiser steps: each needs two or more to leave a rate of"
             f" 0; set at most {steps // 2}, or train longer"
+        )
+
+
+def check_warmup(step: StepConfig, steps: int) -> None:
+    """Refuse a warm-up that is longer than the training, which would end before its learning rate is reached.
+
+    Raises:
+        ConfigError: more steps of warm-up than optimiser steps.
+    """
+    if step.warmup_steps > steps:
+        raise ConfigError(
+            f"steps: warmup_steps: {step.warmup_steps}, and {step.dataset} gives {steps} optimiser steps: the learning"
+            f" rate would not be reached; set fewer than {steps}, or train longer"
         )
 
 
