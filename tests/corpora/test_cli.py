@@ -49,6 +49,7 @@ def test_a_registered_dataset_is_cleaned_reported_and_cleaned_again_to_the_same_
             "read": 80,
             "exact_duplicates": 0,
             "near_duplicates": 0,
+            "repeated_prompts": 0,
             "too_short": 0,
             "too_long": 0,
             "split_overlap": 0,
