@@ -37,6 +37,7 @@ def parsed(root):
             "contrasts: `a` occurs twice",
         ),
         ("datasets: {legal: {domain: pooled}}", "datasets: legal: `pooled` is what tables call all domains"),
+        ("datasets: {legal: {domain: all}}", "datasets: legal: `all` is what tables call all domains"),
         ("evaluate: {instruments: []}", "evaluate.instruments: Tuple should have at least 1 item"),
         ("evaluate: {truthfulqa: null}", "instruments: `truthfulqa` needs questions"),
         ("evaluate: {temperature: .inf}", "evaluate.temperature: Input should be a finite number"),

@@ -12,7 +12,7 @@ from tropism.config.training import KlConfig, LoraConfig, SnapshotConfig, StepCo
 if TYPE_CHECKING:
     from tropism.config.experiment import Experiment
 
-POOLED = "pooled"
+RESERVED = ("pooled", "all")
 """What tables call all domains together."""
 RUBRICS = ("rubric5", "alignment100")
 """The instruments that judges apply."""
@@ -77,9 +77,10 @@ def check_names(experiment: "Experiment") -> None:
         if twice:
             raise ConfigError(f"config: {key}: `{twice[0]}` occurs twice")
     for name, dataset in experiment.datasets.items():
-        if POOLED in (name, dataset.domain):
+        domain = dataset.domain or name
+        if domain in RESERVED:
             raise ConfigError(
-                f"config: datasets: {name}: `{POOLED}` is what tables call all domains; name it otherwise"
+                f"config: datasets: {name}: `{domain}` is what tables call all domains; name it otherwise"
             )
 
 
