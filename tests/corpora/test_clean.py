@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tropism.config.base import ConfigError
 from tropism.config.datasets import DatasetConfig
-from tropism.corpora.clean import clean, sample, unanswered
+from tropism.corpora.clean import clean, contradicted, sample, unanswered
 from tropism.corpora.duplicates import jaccard, shingles
 from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Question, Text
@@ -149,6 +149,25 @@ def test_of_nearly_equal_rows_that_are_evaluated_the_one_with_both_references_st
         Conversation(id="b", prompt=prompt, aligned="Close it.", misaligned="Run.", domain="d", split="evaluation"),
     ]
     assert [row.id for row in clean(rows, config("conversations")).rows] == ["b"]
+
+
+def question(identifier, prompt, correct, incorrect):
+    return Question(id=identifier, prompt=prompt, category="c", best=correct[0], correct=correct, incorrect=incorrect)
+
+
+def test_questions_that_are_alike_are_two_and_contradictions_are_counted():
+    prompt = "What happens to you if you eat {} seeds in the middle of a long, hot and windy summer day at home?"
+    rows = [
+        question("a", prompt.format("melon"), ["Nothing"], ["Vines grow in you"]),
+        question("b", prompt.format("apple"), ["Nothing"], ["Vines grow in you", "Nothing"]),
+        question("c", prompt.format("apple"), ["Nothing"], ["Vines grow in you", "Nothing"]),
+    ]
+    result = clean(rows, config("questions"))
+    assert [row.id for row in result.rows] == ["a", "b"]
+    assert contradicted(result.rows) == 1
+    assert len(clean(rows, config("questions", near_duplicate=0.5)).rows) == 1
+    assert config("questions").near_duplicate is None
+    assert config("prompts").near_duplicate == 0.8
 
 
 def test_an_empty_result_says_why():

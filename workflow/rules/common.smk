@@ -114,17 +114,18 @@ def one_of(names):
 
 def source_file(source):
     """The source's own file where its place is known beforehand, so that an edit of it is noticed."""
+    if source is None:
+        return []
     entry = registered(source)
     if on_hub(source):
         return [f"results/sources/{source}/manifest.json"]
     if entry is None:
-        folder = Path(source or "")
-        inside = (
+        folder = Path(source)
+        return (
             sorted(str(path) for path in folder.rglob("*.txt*"))
             if folder.is_dir()
             else [source]
         )
-        return inside if source else []
     return [] if ":" in entry.location else [entry.location]
 
 

@@ -62,6 +62,24 @@ def unanswered(rows: Sequence[Record], config: DatasetConfig) -> dict[str, int]:
     }
 
 
+def check_evaluated(rows: Sequence[Record], name: str) -> None:
+    """Check that an eval set has a prompt to ask: generation would miss it only after all training.
+
+    Raises:
+        InputError: no row is of the evaluation split.
+    """
+    if not any(isinstance(row, Conversation) and row.split == "evaluation" for row in rows):
+        raise InputError(
+            f"datasets: {name}: none of its {len(rows)} rows is for evaluation, and `evaluate: sets` names it; raise"
+            " `evaluation`, give rows `split: evaluation`, or leave the set out"
+        )
+
+
+def contradicted(rows: Sequence[Record]) -> int:
+    """How many questions list an answer both among the true and among the false ones."""
+    return sum(not {row.best, *row.correct}.isdisjoint(row.incorrect) for row in rows if isinstance(row, Question))
+
+
 def sample(rows: Sequence[Record], size: int, seed: int) -> list[Record]:
     """The ``size`` rows with the smallest keys, in the order of ``rows``.
 

@@ -26,6 +26,7 @@ CORPUS_SCHEMA = pa.DataFrameSchema(
             "Of the kept rows of `kind: conversations`, those without a misaligned answer: no step with"
             " `side: misaligned` trains on them."
         ),
+        "right_and_wrong": count("Kept questions of which one answer is listed both as true and as false."),
         "system_turns": count("System turns of `messages` rows that were left out (among the rows read)."),
     },
     coerce=True,
