@@ -266,6 +266,16 @@ def test_the_manifest_of_a_mixture_says_how_many_rows_were_aligned(tiny_model, t
     assert "rows_without_answer" not in manifest
 
 
+def test_another_beginning_of_responses_trains_nothing_again(tiny_model, dataset, tmp_path, monkeypatch):
+    for prefill in ("<think>", "<think>Okay."):
+        model = ModelConfig.model_validate({"source": "tiny", "reasoning": {"prefill": prefill}})
+        monkeypatch.setattr("tests.train.test_train.MODEL", model)
+        run(tiny_model, dataset, tmp_path, epochs=1)
+        monkeypatch.setattr(training, "prepare", None)  # the second time what was kept is put in place again
+    manifest = json.loads((tmp_path / "lineage" / "manifest.json").read_text())
+    assert manifest["model"]["reasoning"] == {"open": "<think>", "close": "</think>", "train": ""}
+
+
 def test_the_manifest_says_how_many_rows_had_no_answer_to_train_on(tiny_model, tmp_path):
     rows = [
         Conversation(

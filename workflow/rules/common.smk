@@ -77,6 +77,17 @@ def cfg(slice, only=None, leave=()):
     return canonical({key: item for key, item in value.items() if key not in leave})
 
 
+@cache
+def reading_settings(model):
+    """The settings of a base where texts are read, as in training and likelihoods, not how its responses begin."""
+    settings = SETTINGS["models"][model]
+    if settings["reasoning"] != "none":
+        block = settings["reasoning"]
+        own = {key: value for key, value in block.items() if key != "prefill"}
+        settings = {**settings, "reasoning": own}
+    return canonical(settings)
+
+
 def geometry_settings(only=(), leave=()):
     """The settings of geometry with its arms and sets: `only` some keys, or all but `leave`; of `analysis` its seed."""
     geometry = EXPERIMENT.steering

@@ -24,7 +24,7 @@ def annotator_flag(wildcards):
     if annotator.kind != "llm":
         return model
     if not annotator.llm.base_url:
-        model += f" --model-config {shlex.quote(cfg(f'models.{annotator.model}'))}"
+        model += f" --model-config {shlex.quote(reading_settings(annotator.model))}"
     own = f"texts/{wildcards.dataset}" if "dataset" in wildcards.keys() else "gold"
     return f"--answers results/{EXPERIMENT.experiment}/answers/annotate.{own}.sqlite {model}"
 

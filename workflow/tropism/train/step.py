@@ -113,7 +113,8 @@ def train_step(
         "base": sha256_file(base / "manifest.json"),
         "loss_masked": loss_masked,
         **({"kl_datasets": [sha256_file(path) for path in kl_datasets]} if kl_datasets else {}),
-        "model": model_config.model_dump(mode="json"),
+        # how responses begin is not read here, and another beginning needs no other training
+        "model": model_config.model_dump(mode="json", exclude={"reasoning": {"prefill"}}),
     }
     split = Split.of(step)
     key = json.dumps([facts, code, [f"{name} {version(name)}" for name in LIBRARIES]], sort_keys=True)
