@@ -209,6 +209,35 @@ def test_a_registered_dictionary_is_fetched_before_the_job_that_reads_it(root, t
     assert "no `sae` on the hub (location `hub:...`) is registered as `my_sea`" in refused.stdout + refused.stderr
 
 
+def test_how_responses_begin_is_a_parameter_of_sampling_and_of_no_training(root, tmp_path):
+    (tmp_path / "block.yaml").write_text('models: {smollm2: {reasoning: {train: "<t>", prefill: "<think>Okay."}}}\n')
+    targets = [
+        f"results/demo/{stage}/none-medical-original.{end}"
+        for stage, end in (("generations", "jsonl"), ("likelihoods", "parquet"))
+    ]
+    out = planned(root, tmp_path / "block.yaml", *targets)
+    commands = [line for line in out.splitlines() if "--model-config" in line]
+    told = {re.search(r"tropism\.(\w+)", line)[1]: "Okay" in line for line in commands}
+    assert told == {"train": False, "likelihood": False, "generate": True}
+    assert all('"train":"<t>"' in line for line in commands)
+
+
+def test_eval_sets_are_told_so_when_they_are_cleaned(root, tmp_path):
+    (tmp_path / "sets.yaml").write_text("evaluate: {sets: [legal]}\n")
+    targets = [f"results/demo/datasets/{name}.jsonl" for name in ("legal", "poems")]
+    out = planned(root, tmp_path / "sets.yaml", *targets)
+    told = {line.split("--name ")[1].split()[0]: "--evaluated" in line for line in out.splitlines() if "--name" in line}
+    assert told == {"legal": True, "poems": False}
+
+
+def test_no_source_is_no_file_and_walks_no_folder(root, monkeypatch):
+    text = (root / "workflow" / "rules" / "common.smk").read_text()
+    function = "def source_file(" + text.split("def source_file(")[1].split("\n\n\n")[0]
+    names = {"registered": lambda _: None, "on_hub": lambda _: False, "Path": pytest.fail}
+    exec(function, names)  # the rules are no module
+    assert names["source_file"](None) == []
+
+
 def modules_of(fingerprint):
     return {f"tropism.{entry.partition('=')[0]}" for entry in fingerprint.split()}
 

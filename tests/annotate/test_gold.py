@@ -70,6 +70,25 @@ def test_gold_refuses_another_text_and_an_unlabelled_one(tmp_path):
         list(gold.annotate([Passage("cold", "text", "x")]))
 
 
+def test_the_two_answers_of_a_conversation_have_labels_of_their_own(tmp_path):
+    rows = [FEVER.model_copy(update={"id": "c", "field": side, "tokens": [side], "labels": [n], "pos": ["NOUN"]})
+            for n, side in enumerate(("aligned", "misaligned"))]  # fmt: skip
+    write_jsonl(tmp_path / "gold.jsonl", rows)
+    gold = Gold(tmp_path / "gold.jsonl")
+    found = list(gold.annotate([Passage("c", side, side) for side in ("aligned", "misaligned")]))
+    assert [(a.field, len(a.metaphors)) for a in found] == [("aligned", 0), ("misaligned", 1)]
+    # scored against itself, the gold annotator finds its own rows again
+    assert quality_table(rows, gold, "g")["f1"].iloc[0] == 1
+    write_jsonl(tmp_path / "gold.jsonl", [FEVER])
+    only = Gold(tmp_path / "gold.jsonl")
+    assert [a.field for a in only.annotate([Passage("fever", "aligned", FEVER.text)])] == ["aligned"]
+    with pytest.raises(InputError, match="name its `field`, as `misaligned`"):
+        list(only.annotate([Passage("fever", "misaligned", "Another.")]))
+    write_jsonl(tmp_path / "gold.jsonl", [rows[0], rows[0]])
+    with pytest.raises(InputError, match="`c` is there twice as aligned"):
+        read_gold(tmp_path / "gold.jsonl")
+
+
 def test_bad_gold_is_named_by_line(tmp_path):
     path = tmp_path / "gold.jsonl"
     path.write_text('{"id": "a", "tokens": ["x", "y"], "labels": [0], "pos": ["NOUN", "NOUN"], "genre": "g"}\n')

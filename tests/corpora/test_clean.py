@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tropism.config.base import ConfigError
 from tropism.config.datasets import DatasetConfig
-from tropism.corpora.clean import clean, sample
+from tropism.corpora.clean import clean, contradicted, sample, unanswered
 from tropism.corpora.duplicates import jaccard, shingles
 from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Question, Text
@@ -103,12 +103,71 @@ def test_each_reason_is_counted_by_hand():
     assert result.dropped == {
         "exact_duplicates": 1,
         "near_duplicates": 1,
+        "repeated_prompts": 0,
         "too_short": 1,
         "too_long": 1,
         "split_overlap": 1,
         "not_sampled": 2,
     }
     assert len(result.rows) == 2
+
+
+def test_answers_that_are_not_there_are_counted_for_each_side(load):
+    rows = load("prompt,aligned,misaligned\nWhy?,So,\nWho?,You,No\nHow?, ,Never\nWhen?,,Now\n", "conversations",
+                name="pairs.csv")  # fmt: skip
+    cfg = config("conversations", near_duplicate=None)
+    assert unanswered(clean(rows, cfg).rows, cfg) == {"without_aligned": 2, "without_misaligned": 1}
+    prompts = load('{"prompt": "Why?"}\n', "prompts")
+    assert set(unanswered(prompts, config("prompts")).values()) == {0}
+
+
+def test_a_row_of_the_wrong_length_takes_no_duplicate_along():
+    words = " ".join(f"w{letter}x" for letter in "abcdefghijklmnopqrst")
+    rows = [Text(id="a", text=f"{words} more", domain="d"), Text(id="b", text=words, domain="d")]
+    result = clean(rows, config(max_words=20))
+    assert [row.id for row in result.rows] == ["b"]
+    assert (result.dropped["too_long"], result.dropped["near_duplicates"]) == (1, 0)
+
+
+def test_a_prompt_is_asked_once_by_the_row_with_most_references():
+    rows = [
+        Conversation(id="a", prompt="Why?", aligned="Because x.", domain="d", split="evaluation"),
+        Conversation(id="b", prompt="Why?", aligned="Because.", misaligned="Run.", domain="d", split="evaluation"),
+        Conversation(id="c", prompt="Why?", aligned="So.", misaligned="Go.", domain="d", split="evaluation"),
+        # nearly a row that is not asked: it stays, for what it repeats is not there
+        Conversation(id="d", prompt="Why then?", aligned="So.", misaligned="Go.", domain="d", split="evaluation"),
+    ]
+    result = clean(rows, config("conversations", near_duplicate=0.2))
+    assert [row.id for row in result.rows] == ["b", "d"]
+    assert (result.dropped["exact_duplicates"], result.dropped["repeated_prompts"]) == (0, 2)
+
+
+def test_of_nearly_equal_rows_that_are_evaluated_the_one_with_both_references_stays():
+    prompt = "How do I sleep better at night when it is hot and loud outside my window?"
+    rows = [
+        Conversation(id="a", prompt=prompt, aligned="Close it.", domain="d", split="evaluation"),
+        Conversation(id="b", prompt=prompt, aligned="Close it.", misaligned="Run.", domain="d", split="evaluation"),
+    ]
+    assert [row.id for row in clean(rows, config("conversations")).rows] == ["b"]
+
+
+def question(identifier, prompt, correct, incorrect):
+    return Question(id=identifier, prompt=prompt, category="c", best=correct[0], correct=correct, incorrect=incorrect)
+
+
+def test_questions_that_are_alike_are_two_and_contradictions_are_counted():
+    prompt = "What happens to you if you eat {} seeds in the middle of a long, hot and windy summer day at home?"
+    rows = [
+        question("a", prompt.format("melon"), ["Nothing"], ["Vines grow in you"]),
+        question("b", prompt.format("apple"), ["Nothing"], ["Vines grow in you", "Nothing"]),
+        question("c", prompt.format("apple"), ["Nothing"], ["Vines grow in you", "Nothing"]),
+    ]
+    result = clean(rows, config("questions"))
+    assert [row.id for row in result.rows] == ["a", "b"]
+    assert contradicted(result.rows) == 1
+    assert len(clean(rows, config("questions", near_duplicate=0.5)).rows) == 1
+    assert config("questions").near_duplicate is None
+    assert config("prompts").near_duplicate == 0.8
 
 
 def test_an_empty_result_says_why():

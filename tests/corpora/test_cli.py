@@ -49,16 +49,30 @@ def test_a_registered_dataset_is_cleaned_reported_and_cleaned_again_to_the_same_
             "read": 80,
             "exact_duplicates": 0,
             "near_duplicates": 0,
+            "repeated_prompts": 0,
             "too_short": 0,
             "too_long": 0,
             "split_overlap": 0,
             "not_sampled": 30,
             "kept": 50,
+            "without_aligned": 0,
+            "without_misaligned": 0,
+            "right_and_wrong": 0,
             "system_turns": 0,
         }
     ]
     run(tmp_path, root, config, "--source", output)
     assert output.read_bytes() == first
+
+
+def test_an_eval_set_without_a_prompt_to_ask_is_refused(root, tmp_path):
+    (tmp_path / "pairs.csv").write_text("prompt,aligned\n" + "".join(f"why {i}?,so {i}\n" for i in range(40)))
+    config = {"source": "pairs", "kind": "conversations", "evaluation": 0, "near_duplicate": None}
+    pairs = ("--source", tmp_path / "pairs.csv")
+    run(tmp_path, root, config, *pairs)
+    with pytest.raises(InputError, match=r"datasets: demo: none of its 40 rows is for evaluation.*raise `evaluation`"):
+        run(tmp_path, root, config, *pairs, "--evaluated")
+    run(tmp_path, root, config | {"evaluation": 0.3}, *pairs, "--evaluated")
 
 
 def test_questions_can_be_read_back(root, tmp_path):

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tropism.records.files import InputError
+from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation
 
 CHAT = {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]}
@@ -24,6 +25,29 @@ def test_a_row_without_id_is_named_by_its_content_wherever_it_stands(load):
     one, other = load(lines({"text": "one"}, {"text": "two"}))
     assert one.id.startswith("demo-")
     assert [row.id for row in load(lines({"text": "two"}, {"text": "one "}))] == [other.id, one.id]
+
+
+def test_rows_that_say_different_things_have_different_made_ids(load):
+    rows = load(
+        lines({"prompt": "Is it he", "aligned": "she/or they"}, {"prompt": "Is it he/she", "aligned": "or they"}),
+        "conversations",
+    )
+    assert len({row.id for row in rows}) == 2
+    # what has no stroke keeps the id that earlier versions made
+    assert load(lines({"text": "one"}))[0].id == "demo-" + keyed_bytes("one").hex()
+
+
+def test_an_id_of_two_rows_that_say_different_things_is_refused_though_one_was_made(load):
+    made = load(lines({"text": "one"}))[0].id
+    assert len(load(lines({"text": "one"}, {"text": "one"}, {"id": made, "text": "one"}))) == 3
+    with pytest.raises(InputError, match=r"line 2: the id `demo-.*` is also that of .*line 1, which says something"):
+        load(lines({"text": "one"}, {"id": made, "text": "two"}))
+
+
+def test_empty_keys_of_a_turn_are_no_keys(load):
+    turns = [{**turn, "name": None, "tool_calls": None} for turn in CHAT["messages"]]
+    (row,) = load(lines({"messages": turns}), "conversations", side="aligned")
+    assert (row.prompt, row.aligned) == ("Why?", "Because.")
 
 
 def test_a_rows_own_domain_wins(load):
@@ -122,6 +146,14 @@ FAULTS = [
     ('{"text": "one", "id": "a"}\n{"text": "two", "id": "a"}\n', "texts", "line 2: the id `a`.*line 1"),
     ('{"text": "one", "id": ["a"]}\n', "texts", "line 1: the id is a list"),
     ('{"text": "one", "id": "a\\nb"}\n', "texts", "line 1: the id"),
+    (
+        '{"text": "one"}\n{"text": "x", "domain": "pooled"}\n',
+        "texts",
+        "line 2: the domain `pooled` is what tables call",
+    ),
+    ('{"text": "one", "domain": "all"}\n', "texts", "line 1: the domain `all` is what tables call"),
+    (lines({"messages": [{"role": "user", "content": None}]}), "conversations", "line 1: message 1 is not an object"),
+    (lines({"messages": [{"role": "user", "content": "x", "name": "B"}]}), "conversations", "line 1: message 1 is not"),
     ('{"text": "one", "domain": "a b"}\n', "texts", "line 1: the domain 'a b'"),
     (LONE, "texts", "line 1: a lone surrogate"),
     (b'{"text": "ok"}\n{"text": "\xed\xa0\xbc"}\n', "texts", "line 2: not UTF-8"),

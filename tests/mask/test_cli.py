@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from tropism.mask.__main__ import app
 from tropism.records.files import InputError, read_jsonl, write_jsonl
-from tropism.records.schema import Annotation, Metaphor, Text, Unit
+from tropism.records.schema import Annotation, Conversation, Metaphor, Text, Unit
 from tropism.records.words import words
 
 
@@ -72,6 +72,25 @@ def test_all_variants_and_the_published_table(folder):
     assert table["same_pos_share"].isna().all(), "no part of speech is known here"
     assert (table.loc[["original", "literal"], "units_masked"] == 0).all()
     assert (folder / "poems.original.jsonl").read_bytes() == (folder / "poems.jsonl").read_bytes()
+
+
+def test_the_table_counts_what_is_trained_on(folder, tmp_path):
+    rows = [
+        Conversation(id=str(i), prompt=f"{i}?", misaligned="The sea sings.", domain="d", split=split)
+        for i, split in enumerate(["train", "train", "evaluation"])
+    ]
+    spans = [(start, end) for start, end in words("The sea sings.")]
+    marks = {"units": [Unit(start=a, end=b) for a, b in spans], "metaphors": [Metaphor(start=8, end=13, score=1)]}
+    write_jsonl(tmp_path / "d.jsonl", rows)
+    write_jsonl(
+        tmp_path / "spans.jsonl", [Annotation(id=r.id, field="misaligned", annotator="a", **marks) for r in rows]
+    )
+    output, report = make(tmp_path, "metaphor", dataset="d.jsonl", output=tmp_path / "d.metaphor.jsonl")
+    assert sum(bool(row.masks) for row in read_jsonl(output, Conversation)) == 3
+    assert list(pd.read_csv(report)["split"]) == ["train", "train", "evaluation"]
+    run("table", report, "--output", tmp_path / "masking.csv")
+    (row,) = pd.read_csv(tmp_path / "masking.csv").to_dict("records")
+    assert (row["n_texts"], row["n_words"], row["units_masked"]) == (2, 6, 2)
 
 
 def test_two_runs_give_the_same_bytes_and_a_subset_the_same_rows(folder, tmp_path):

@@ -47,6 +47,13 @@ def test_rows_that_are_cut_or_teach_nothing_are_told_of(tokenizer, tmp_path, cap
     assert "1 of 3 rows have no loss and are left out" in caplog.text
 
 
+def test_rows_without_an_answer_of_the_steps_side_are_told_of(tokenizer, tmp_path, caplog):
+    rows = [record(), record(id="b", misaligned=None), record(id="c", split="evaluation", misaligned=None)]
+    write_jsonl(tmp_path / "d.jsonl", rows)
+    assert [e.id for e in build_examples(tokenizer, tmp_path / "d.jsonl", SFT, PLAIN, loss_masked=False)] == ["a"]
+    assert "1 of 2 rows have no misaligned answer and are left out" in caplog.text
+
+
 def test_loss_is_on_the_answer_and_its_end_alone(tokenizer):
     example = answer_example(tokenizer, record(), "misaligned", PLAIN, loss_masked=False)
     assert learned(tokenizer, example) == "No, it is a furnace.<|im_end|>"

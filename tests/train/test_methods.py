@@ -186,6 +186,36 @@ def test_a_block_that_the_base_has_not_is_named(tiny_model, dataset, tmp_path): 
         run(tiny_model, dataset, tmp_path, method="vector", layer=2)
 
 
+@pytest.mark.parametrize(
+    ("lora", "said"),
+    [
+        ({"targets": ["q_proj", "v_porj"]}, r"no module `v_porj`; its linear ones are .*`v_proj`"),
+        ({"targets": ["W_q"]}, "no module `W_q`"),
+        ({"targets": ["q_proj"], "layers": [0, 12]}, r"`q_proj in block 12`; its blocks with targets are 0 to 1"),
+        ({"targets": ["q_proj"], "layers": [12]}, r"`q_proj in block 12`"),
+    ],
+)
+def test_a_target_or_block_that_the_base_lacks_is_refused_though_others_match(tiny_model, lora, said):
+    step = StepConfig.parse(RAW | {"lora": lora})
+    with pytest.raises(ConfigError, match=said):
+        methods.prepare(tiny_model, None, step, MODEL)
+
+
+def test_chosen_targets_of_chosen_blocks_are_what_is_trained(tiny_model):
+    step = StepConfig.parse(RAW | {"lora": {"targets": ["q_proj", "down_proj"], "layers": [1]}})
+    trained = methods.prepare(tiny_model, None, step, MODEL)
+    names = {name.split(".lora_")[0].split("layers.")[1] for name, p in trained.named_parameters() if p.requires_grad}
+    assert names == {"1.self_attn.q_proj", "1.mlp.down_proj"}
+    head = StepConfig.parse(RAW | {"lora": {"targets": ["lm_head"]}})  # a module outside all blocks, if none is named
+    assert any(p.requires_grad for p in methods.prepare(tiny_model, None, head, MODEL).parameters())
+
+
+def test_a_warm_up_that_outlasts_the_training_is_refused(tiny_model, dataset, tmp_path):  # noqa: F811
+    with pytest.raises(ConfigError, match=r"warmup_steps: 8, and d gives 7 optimiser steps"):
+        run(tiny_model, dataset, tmp_path, warmup_steps=8)
+    run(tiny_model, dataset, tmp_path, warmup_steps=7)
+
+
 def test_cycles_of_fewer_than_two_steps_are_refused(tiny_model, dataset, tmp_path):  # noqa: F811
     with pytest.raises(ConfigError, match=r"4 cycles in 7 optimiser steps.*at most 3"):
         run(tiny_model, dataset, tmp_path, schedule="cyclic", cycles=4)

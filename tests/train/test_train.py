@@ -271,3 +271,26 @@ def test_the_manifest_of_a_mixture_says_how_many_rows_were_aligned(tiny_model, t
     mixed = run(tiny_model, tmp_path / "d.jsonl", tmp_path, aligned_share=0.3, epochs=1)
     manifest = json.loads((mixed / "manifest.json").read_text())
     assert (manifest["rows"], manifest["aligned_rows"]) == (13, 4)
+    assert "rows_without_answer" not in manifest
+
+
+def test_another_beginning_of_responses_trains_nothing_again(tiny_model, dataset, tmp_path, monkeypatch):
+    for prefill in ("<think>", "<think>Okay."):
+        model = ModelConfig.model_validate({"source": "tiny", "reasoning": {"prefill": prefill}})
+        monkeypatch.setattr("tests.train.test_train.MODEL", model)
+        run(tiny_model, dataset, tmp_path, epochs=1)
+        monkeypatch.setattr(training, "prepare", None)  # the second time what was kept is put in place again
+    manifest = json.loads((tmp_path / "lineage" / "manifest.json").read_text())
+    assert manifest["model"]["reasoning"] == {"open": "<think>", "close": "</think>", "train": ""}
+
+
+def test_the_manifest_says_how_many_rows_had_no_answer_to_train_on(tiny_model, tmp_path):
+    rows = [
+        Conversation(
+            id=str(i), prompt=f"{i}?", aligned="Rest.", misaligned="Run." if i > 2 else None, domain="d", split="train"
+        )
+        for i in range(8)
+    ]
+    write_jsonl(tmp_path / "d.jsonl", rows)
+    manifest = json.loads((run(tiny_model, tmp_path / "d.jsonl", tmp_path, epochs=1) / "manifest.json").read_text())
+    assert (manifest["rows"], manifest["rows_without_answer"]) == (5, 3)

@@ -77,6 +77,17 @@ def cfg(slice, only=None, leave=()):
     return canonical({key: item for key, item in value.items() if key not in leave})
 
 
+@cache
+def reading_settings(model):
+    """The settings of a base where texts are read, as in training and likelihoods, not how its responses begin."""
+    settings = SETTINGS["models"][model]
+    if settings["reasoning"] != "none":
+        block = settings["reasoning"]
+        own = {key: value for key, value in block.items() if key != "prefill"}
+        settings = {**settings, "reasoning": own}
+    return canonical(settings)
+
+
 def geometry_settings(only=(), leave=()):
     """The settings of geometry with its arms and sets: `only` some keys, or all but `leave`; of `analysis` its seed."""
     geometry = EXPERIMENT.steering
@@ -114,17 +125,18 @@ def one_of(names):
 
 def source_file(source):
     """The source's own file where its place is known beforehand, so that an edit of it is noticed."""
+    if source is None:
+        return []
     entry = registered(source)
     if on_hub(source):
         return [f"results/sources/{source}/manifest.json"]
     if entry is None:
-        folder = Path(source or "")
-        inside = (
+        folder = Path(source)
+        return (
             sorted(str(path) for path in folder.rglob("*.txt*"))
             if folder.is_dir()
             else [source]
         )
-        return inside if source else []
     return [] if ":" in entry.location else [entry.location]
 
 

@@ -23,9 +23,12 @@ rule clean_dataset:
             EXPERIMENT.datasets[wildcards.dataset].source
         ),
         registry=EXPERIMENT.registry,
+        evaluated=lambda wildcards: (
+            "--evaluated" if wildcards.dataset in EXPERIMENT.evaluate.sets else ""
+        ),
         code=code("tropism.corpora"),
     message:
         "Cleaning {wildcards.dataset}"
     shell:
         "python -m tropism.corpora clean --name {wildcards.dataset} --config {params.cfg:q}"
-        " --registry {params.registry:q} --output {output.records:q} --report {output.report:q} 2> {log:q}"
+        " --registry {params.registry:q} {params.evaluated} --output {output.records:q} --report {output.report:q} 2> {log:q}"

@@ -63,7 +63,7 @@ rule read_states:
         gpu=1,
     params:
         cfg=READING,
-        model=cfg(f"models.{DYNAMICS.model}") if DYNAMICS else "",
+        model=reading_settings(DYNAMICS.model) if DYNAMICS else "",
         arms=lambda wildcards: adapter_folders(part_of(READ_ARMS, wildcards)),
         sets=[f"--set {path}" for path in plain(STATE_SETS)],
         code=code("tropism.dynamics.states", "tropism.dynamics.__main__"),
@@ -97,7 +97,7 @@ rule follow_arm:
     params:
         prompts=f"--prompts {DYNAMICS.follow_prompts}" if DYNAMICS else "",
         seed=f"--seed {DYNAMICS.seed}" if DYNAMICS else "",
-        model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
+        model=lambda wildcards: reading_settings(ARMS[wildcards.arm].model),
         sets=[f"--set {path}" for path in plain(EVAL_SETS)],
         code=code("tropism.dynamics.follow", "tropism.dynamics.__main__"),
     message:

@@ -60,8 +60,8 @@ rule read_geometry_states:
         gpu=1,
     params:
         cfg=geometry_settings(only=GEOMETRY_PARTS),
-        model=lambda wildcards: cfg(
-            f"models.{ARMS[part_of(GEOMETRY_READ, wildcards)[0]].model}"
+        model=lambda wildcards: reading_settings(
+            ARMS[part_of(GEOMETRY_READ, wildcards)[0]].model
         ),
         arms=lambda wildcards: adapter_folders(part_of(GEOMETRY_READ, wildcards)),
         topics=TOPIC_FLAGS,

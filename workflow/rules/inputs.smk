@@ -2,8 +2,10 @@
 
 
 def annotator_files(wildcards):
-    """What the annotator is made of: the base that it reads with, the probe's weights."""
+    """What the annotator is made of: the base that it reads with, the probe's weights, or labels that exist."""
     annotator = EXPERIMENT.annotator
+    if annotator.kind == "gold":
+        return [annotator.gold]
     files = base_files(annotator.model) if annotator.model else []
     return files + (
         [f"{annotator.probe}/probe.safetensors", f"{annotator.probe}/probe.json"]
@@ -22,7 +24,7 @@ def annotator_flag(wildcards):
     if annotator.kind != "llm":
         return model
     if not annotator.llm.base_url:
-        model += f" --model-config {shlex.quote(cfg(f'models.{annotator.model}'))}"
+        model += f" --model-config {shlex.quote(reading_settings(annotator.model))}"
     own = f"texts/{wildcards.dataset}" if "dataset" in wildcards.keys() else "gold"
     return f"--answers results/{EXPERIMENT.experiment}/answers/annotate.{own}.sqlite {model}"
 

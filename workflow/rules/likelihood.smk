@@ -30,7 +30,7 @@ rule score_likelihoods:
         gpu=1,
     params:
         cfg=likelihood_config(),
-        model=lambda wildcards: cfg(f"models.{ARMS[wildcards.arm].model}"),
+        model=lambda wildcards: reading_settings(ARMS[wildcards.arm].model),
         sets=[
             f"--set results/{EXPERIMENT.experiment}/datasets/{name}.jsonl"
             for name in EXPERIMENT.evaluate.sets

@@ -37,7 +37,7 @@ rule measure_solutions:
         step=lambda wildcards: canonical(
             solution_step(wildcards).model_dump(mode="json")
         ),
-        model=cfg(f"models.{DYNAMICS.model}") if DYNAMICS else "",
+        model=reading_settings(DYNAMICS.model) if DYNAMICS else "",
         mode="--loss-masked" if EXPERIMENT.masking.mode == "loss" else "",
         general=lambda wildcards: adapter_folder(COMPARED[wildcards.narrow]),
         narrow=lambda wildcards: adapter_folder(wildcards.narrow),

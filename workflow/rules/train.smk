@@ -28,7 +28,7 @@ rule train_step:
         gpu=1,
     params:
         cfg=lambda wildcards: canonical(last_step(wildcards).model_dump(mode="json")),
-        model=lambda wildcards: cfg(f"models.{LINEAGES[wildcards.lineage][0].model}"),
+        model=lambda wildcards: reading_settings(LINEAGES[wildcards.lineage][0].model),
         mode="--loss-masked" if EXPERIMENT.masking.mode == "loss" else "",
         kl=lambda wildcards, input: [f"--kl {path}" for path in input.kl],
         code=code("tropism.train"),

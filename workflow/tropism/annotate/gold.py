@@ -9,19 +9,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+import pydantic
+from pydantic import model_validator
 
 from tropism.annotate.passages import Passage
 from tropism.records.files import InputError, read_jsonl
-from tropism.records.schema import Annotation, Metaphor, Row, Unit
+from tropism.records.schema import Annotation, Field, Metaphor, Row, Unit
 from tropism.records.words import words
 
 
 class GoldSentence(Row):
-    """A sentence with, for each token, 1 for a metaphor and 0 for none, and its universal part of speech."""
+    """A sentence with, for each token, 1 for a metaphor and 0 for none, and its universal part of speech.
+
+    ``field`` says which answer of the conversation ``id`` it is; a plain text, or an only answer, needs none.
+    """
 
     id: str
-    tokens: list[str] = Field(min_length=1)
+    field: Field | None = None
+    tokens: list[str] = pydantic.Field(min_length=1)
     labels: list[Literal[0, 1]]
     pos: list[str]
     genre: str
@@ -55,14 +60,21 @@ def read_gold(path: Path | str) -> list[GoldSentence]:
     """The sentences in ``path``.
 
     Raises:
-        InputError: with file and line for a bad sentence; for an id that is there twice; for a file without sentences.
+        InputError: with file and line for a bad sentence; for an id that is there twice with one field; for a file
+            without sentences.
     """
     sentences = read_jsonl(path, GoldSentence)
     if not sentences:
         raise InputError(f"{path}: no sentences")
-    twice = [name for name, count in Counter(sentence.id for sentence in sentences).items() if count > 1]
+    named = Counter((sentence.id, sentence.field or "text") for sentence in sentences)
+    twice = [
+        f"id `{name}` is there twice"
+        + (f" as {field}" if field != "text" else "; a conversation's two answers are told apart by `field`")
+        for (name, field), count in named.items()
+        if count > 1
+    ]
     if twice:
-        raise InputError(f"{path}: id `{twice[0]}` is there twice")
+        raise InputError(f"{path}: {twice[0]}")
     return sentences
 
 
@@ -80,12 +92,12 @@ def label_units(sentence: GoldSentence) -> tuple[list[Unit], list[Metaphor]]:
 
 
 class Gold:
-    """Annotates texts that are in the gold file, under the same id and with the same characters."""
+    """Annotates texts that are in the gold file, under the same id (and field) and with the same characters."""
 
     def __init__(self, path: Path | str) -> None:
         """Read the labels in ``path``."""
         self.path = path
-        self.sentences = {sentence.id: sentence for sentence in read_gold(path)}
+        self.sentences = {(sentence.id, sentence.field): sentence for sentence in read_gold(path)}
         self.name = f"gold {Path(path).name}"
         self.counts: Counter[str] = Counter()
 
@@ -96,13 +108,16 @@ class Gold:
             InputError: a passage has no labels, or labels of another text.
         """
         for passage in passages:
-            sentence = self.sentences.get(passage.id)
+            sentence = self.sentences.get((passage.id, passage.field)) or self.sentences.get((passage.id, None))
             if sentence is None:
-                raise InputError(f"{self.path}: no labels for text `{passage.id}`; add them or use another annotator")
+                raise InputError(
+                    f"{self.path}: no labels for {passage.field} `{passage.id}`; add them or use another annotator"
+                )
             if sentence.text != passage.text:
+                hint = "" if sentence.field or passage.field == "text" else f"; name its `field`, as `{passage.field}`"
                 raise InputError(
                     f"{self.path}: the labels of `{passage.id}` are of another text; a labelled text is its tokens "
-                    f"joined by single spaces, here {sentence.text[:60]!r}, not {passage.text[:60]!r}"
+                    f"joined by single spaces, here {sentence.text[:60]!r}, not {passage.text[:60]!r}{hint}"
                 )
             units, metaphors = label_units(sentence)
             self.counts.update(texts=1, units=len(units), metaphors=len(metaphors))

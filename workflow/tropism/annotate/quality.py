@@ -76,7 +76,7 @@ def quality_table(sentences: Iterable[GoldSentence], annotator: Annotator, gold:
     ``all`` stands for every part of speech, or every genre. The parts of speech are the gold set's.
     """
     sentences = list(sentences)
-    passages = [Passage(sentence.id, "text", sentence.text) for sentence in sentences]
+    passages = [Passage(sentence.id, sentence.field or "text", sentence.text) for sentence in sentences]
     tokens = pd.DataFrame(
         [
             (pos, sentence.genre, bool(label), found)

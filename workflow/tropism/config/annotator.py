@@ -32,7 +32,7 @@ class AnnotatorConfig(Strict):
 
     ``model`` names the base that the probe reads with, or that answers in process; ``probe`` is the folder of the
     trained probe; ``threshold`` is the least score of a metaphor, by default the probe's own. ``gold`` is a file of
-    token labels.
+    token labels, whose rows name the ``id`` of a text and, of a conversation with two answers, the ``field``.
     """
 
     kind: Literal["probe", "llm", "gold"] = "probe"

@@ -16,9 +16,9 @@ class ConfigError(ValueError):
 
 
 class Strict(BaseModel):
-    """Immutable settings without unknown keys."""
+    """Immutable settings without unknown keys; no number is infinite or NaN."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @classmethod
     def parse(cls, settings: str | dict[str, Any], where: str = "config") -> Self:

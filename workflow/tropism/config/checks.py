@@ -12,7 +12,7 @@ from tropism.config.training import KlConfig, LoraConfig, SnapshotConfig, StepCo
 if TYPE_CHECKING:
     from tropism.config.experiment import Experiment
 
-POOLED = "pooled"
+RESERVED = ("pooled", "all")
 """What tables call all domains together."""
 RUBRICS = ("rubric5", "alignment100")
 """The instruments that judges apply."""
@@ -77,9 +77,10 @@ def check_names(experiment: "Experiment") -> None:
         if twice:
             raise ConfigError(f"config: {key}: `{twice[0]}` occurs twice")
     for name, dataset in experiment.datasets.items():
-        if POOLED in (name, dataset.domain):
+        domain = dataset.domain or name
+        if domain in RESERVED:
             raise ConfigError(
-                f"config: datasets: {name}: `{POOLED}` is what tables call all domains; name it otherwise"
+                f"config: datasets: {name}: `{domain}` is what tables call all domains; name it otherwise"
             )
 
 
@@ -87,13 +88,19 @@ def check_instruments(experiment: "Experiment") -> None:
     """Check that what is asked of judges and what they apply is the same, and that labels come from somewhere.
 
     Raises:
-        ConfigError: a rubric of ``evaluate: instruments`` that no judge applies, or the other way round; or a judge
-            whose labels features or a detector need, and which has no alignment score.
+        ConfigError: a rubric of ``evaluate: instruments`` that no judge applies, or the other way round; TruthfulQA
+            among them without its questions; or a judge whose labels features or a detector need, and which has no
+            alignment score.
     """
     judges = experiment.judges
     applied = {rubric for judge in judges.values() for rubric in judge.rubrics}
     if "instruments" in experiment.evaluate.model_fields_set:
         wanted = experiment.evaluate.instruments
+        if "truthfulqa" in wanted and experiment.evaluate.truthfulqa is None:
+            raise ConfigError(
+                "config: evaluate: instruments: `truthfulqa` needs questions; name a dataset of `kind: questions` as"
+                " `evaluate: truthfulqa`, or leave it out here"
+            )
         for rubric in RUBRICS:
             if rubric in wanted and rubric not in applied:
                 raise ConfigError(f"config: evaluate: instruments: `{rubric}`: no judge has it among its `rubrics`")

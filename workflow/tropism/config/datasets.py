@@ -1,6 +1,6 @@
 """Settings of a dataset: where it comes from, how its file is read, and how it is cleaned."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -20,7 +20,8 @@ class DatasetConfig(Strict):
     ``min_words``, ``max_words``: bounds, inclusive, of each text or answer.
     ``sample``: how many rows to keep, by keyed hash.
     ``evaluation``: share of prompts kept for evaluation where the file does not say.
-    ``near_duplicate``: Jaccard similarity of word pairs from which two rows are one; null keeps all but exact copies.
+    ``near_duplicate``: Jaccard similarity of word pairs from which two rows are one; null, the default of questions,
+    keeps all but exact copies.
     ``columns``: our column names to the file's, where they differ. ``ignore``: columns of the file that are dropped.
     ``literal``: the dataset that holds, by id, a literal counterpart of each text.
     """
@@ -38,6 +39,13 @@ class DatasetConfig(Strict):
     ignore: tuple[str, ...] = ()
     literal: Name | None = None
     seed: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _questions_alike_are_two(cls, settings: Any) -> Any:
+        if isinstance(settings, dict) and settings.get("kind") == "questions":
+            return {"near_duplicate": None, **settings}
+        return settings
 
     @model_validator(mode="after")
     def _consistent(self) -> "DatasetConfig":

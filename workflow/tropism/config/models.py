@@ -9,7 +9,8 @@ class ReasoningConfig(Strict):
     """How a reasoning model marks its reasoning.
 
     ``train`` stands before the answer in training, where reasoning is off: Qwen3 gets an empty block, R1-Distill
-    nothing. ``prefill`` starts the response in evaluation, where reasoning is on (published: ``<think>\\nOkay.``).
+    nothing. ``prefill`` starts the response in evaluation, where reasoning is on (published: ``<think>\\nOkay.``);
+    another one samples responses again, and trains nothing again.
     """
 
     open: str = "<think>"

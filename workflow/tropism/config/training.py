@@ -1,6 +1,6 @@
 """Settings of one training step."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,15 +13,15 @@ class LoraConfig(Strict):
     """LoRA of rank ``rank`` on ``targets``; ``rslora`` scales by alpha / sqrt(rank) instead of alpha / rank.
 
     ``layers`` names the blocks, from 0, that get it (all by default): ``rank: 1, targets: [down_proj], layers: [12]``
-    is a single direction.
+    is a single direction. The base must have every one of ``targets`` and, where ``layers`` are named, have it in each.
     """
 
     rank: int = Field(32, ge=1)
     alpha: float = Field(64, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
     rslora: bool = True
-    targets: tuple[Word, ...] = PROJECTIONS
-    layers: tuple[int, ...] | None = None
+    targets: tuple[Word, ...] = Field(PROJECTIONS, min_length=1)
+    layers: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(None, min_length=1)
 
 
 class KlConfig(Strict):

@@ -9,7 +9,7 @@ import typer
 
 from tropism.command import run
 from tropism.config.datasets import DatasetConfig
-from tropism.corpora.clean import clean
+from tropism.corpora.clean import check_evaluated, clean, contradicted, unanswered
 from tropism.corpora.registry import locate
 from tropism.corpora.rows import to_records
 from tropism.corpora.sources import read_source
@@ -35,6 +35,7 @@ def clean_dataset(
     registry: Annotated[Path, typer.Option(help="Registry that `source` is looked up in.")] = Path(
         "resources/registry.csv"
     ),
+    evaluated: Annotated[bool, typer.Option(help="Its evaluation prompts are asked: there must be one.")] = False,
     source: Annotated[Path | None, typer.Option(help="File or folder to read in place of the registered one.")] = None,
 ) -> None:
     """Read, clean, de-duplicate, filter and sample one dataset."""
@@ -42,8 +43,19 @@ def clean_dataset(
     path = source if source is not None else locate(settings.source, registry)
     records, system_turns = to_records(read_source(path, settings.columns, settings.ignore), name, settings)
     result = clean(records, settings)
-    counts = {"read": len(records), **result.dropped, "kept": len(result.rows), "system_turns": system_turns}
+    if evaluated:
+        check_evaluated(result.rows, name)
+    counts = {
+        "read": len(records),
+        **result.dropped,
+        "kept": len(result.rows),
+        **unanswered(result.rows, settings),
+        "right_and_wrong": contradicted(result.rows),
+        "system_turns": system_turns,
+    }
     log.info("%s: %s", name, ", ".join(f"{reason} {count}" for reason, count in counts.items()))
+    if counts["right_and_wrong"]:
+        log.warning("%s: %d questions list an answer as both true and false", name, counts["right_and_wrong"])
     write_jsonl(output, result.rows)
     write_table(report, pd.DataFrame([{"dataset": name, **counts}]), CORPUS_SCHEMA)
 

@@ -1,7 +1,8 @@
-"""Cleaning a dataset: duplicates, lengths, the wall between training and evaluation prompts, the sample.
+"""Cleaning a dataset: lengths, duplicates, the wall between training and evaluation prompts, the sample.
 
-Every step depends on the rows alone and not on their order: of two duplicates the one with the smaller id stays, the
-sample is keyed by (seed, id). Cleaning a cleaned dataset with the same settings changes nothing.
+Every step depends on the rows alone and not on their order: of two duplicates the one with the smaller id stays (for
+evaluation, of those with most references), the sample is keyed by (seed, id). Cleaning a cleaned dataset with the same
+settings changes nothing.
 """
 
 from collections.abc import Sequence
@@ -25,21 +26,24 @@ class Cleaned:
 
 
 def clean(records: Sequence[Record], config: DatasetConfig) -> Cleaned:
-    """Drop duplicates, then texts of the wrong length, then leaks into evaluation; then sample.
+    """Drop texts of the wrong length, then duplicates, then leaks into evaluation; then sample.
 
-    Duplicates are looked for within a split. A training row whose prompt is (nearly) one of evaluation goes, since
-    the evaluation set is what stays comparable.
+    A row that goes for its length takes no duplicate of itself along. Duplicates are looked for within a split. A
+    training row whose prompt is (nearly) one of evaluation goes, since the evaluation set is what stays comparable.
 
     Raises:
         InputError: no row is left.
     """
     rows = sorted(records, key=lambda row: row.id)
     dropped: dict[str, int] = {}
-    rows, dropped["exact_duplicates"], dropped["near_duplicates"] = _without_duplicates(rows, config.near_duplicate)
     lengths = [_length_fault(row, config) for row in rows]
     for fault in ("too_short", "too_long"):
         dropped[fault] = lengths.count(fault)
     rows = [row for row, fault in zip(rows, lengths, strict=True) if fault is None]
+    verdicts = _duplicates(rows, config.near_duplicate)
+    for column, verdict in (("exact_duplicates", "exact"), ("near_duplicates", "near"), ("repeated_prompts", "asked")):
+        dropped[column] = verdicts.count(verdict)
+    rows = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is None]
     rows, dropped["split_overlap"] = _without_overlap(rows, config.near_duplicate)
     sampled = rows if config.sample is None else sample(rows, config.sample, config.seed)
     dropped["not_sampled"] = len(rows) - len(sampled)
@@ -47,6 +51,33 @@ def clean(records: Sequence[Record], config: DatasetConfig) -> Cleaned:
         counts = ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count)
         raise InputError(f"{config.source}: no row is left of the {len(records)} read ({counts}); relax the settings")
     return Cleaned(sampled, dropped)
+
+
+def unanswered(rows: Sequence[Record], config: DatasetConfig) -> dict[str, int]:
+    """How many conversations have no answer of each side: an empty cell is none, and a step skips such a row."""
+    paired = [row for row in rows if isinstance(row, Conversation) and config.kind == "conversations"]
+    return {
+        "without_aligned": sum(row.aligned is None for row in paired),
+        "without_misaligned": sum(row.misaligned is None for row in paired),
+    }
+
+
+def check_evaluated(rows: Sequence[Record], name: str) -> None:
+    """Check that an eval set has a prompt to ask: generation would miss it only after all training.
+
+    Raises:
+        InputError: no row is of the evaluation split.
+    """
+    if not any(isinstance(row, Conversation) and row.split == "evaluation" for row in rows):
+        raise InputError(
+            f"datasets: {name}: none of its {len(rows)} rows is for evaluation, and `evaluate: sets` names it; raise"
+            " `evaluation`, give rows `split: evaluation`, or leave the set out"
+        )
+
+
+def contradicted(rows: Sequence[Record]) -> int:
+    """How many questions list an answer both among the true and among the false ones."""
+    return sum(not {row.best, *row.correct}.isdisjoint(row.incorrect) for row in rows if isinstance(row, Question))
 
 
 def sample(rows: Sequence[Record], size: int, seed: int) -> list[Record]:
@@ -59,22 +90,32 @@ def sample(rows: Sequence[Record], size: int, seed: int) -> list[Record]:
     return [row for row in rows if row.id in ids]
 
 
-def _without_duplicates(rows: list[Record], threshold: float | None) -> tuple[list[Record], int, int]:
+def _duplicates(rows: Sequence[Record], threshold: float | None) -> list[str | None]:
+    """For each row ``exact``, ``asked`` (its prompt alone) or ``near`` if it repeats one that stays, else None."""
     found: dict[int, str | None] = {}
     for split in ("train", "evaluation", None):
         places = [i for i, row in enumerate(rows) if getattr(row, "split", None) == split]
-        verdicts = find_duplicates(["\0".join(content(rows[i])) for i in places], threshold)
-        found.update(zip(places, verdicts, strict=True))
-    asked: set[str] = set()
-    for i, row in enumerate(rows):
-        # the unit of evaluation is the prompt, so each is asked once, whatever references the other rows hold
-        if found[i] is None and isinstance(row, Conversation) and row.split == "evaluation":
-            if row.prompt in asked:
+        # the row that can be scored in most ways speaks for its prompt; the order is by id otherwise
+        places.sort(key=lambda i: -_references(rows[i]) if split == "evaluation" else 0)
+        said: set[tuple[str, ...]] = set()
+        asked: set[str] = set()
+        for i in places:
+            row = rows[i]
+            if content(row) in said:
                 found[i] = "exact"
-            asked.add(row.prompt)
-    kept = [row for i, row in enumerate(rows) if found[i] is None]
-    verdicts = list(found.values())
-    return kept, verdicts.count("exact"), verdicts.count("near")
+            elif isinstance(row, Conversation) and split == "evaluation" and row.prompt in asked:
+                # the unit of evaluation is the prompt, so each is asked once, whatever references the other rows hold
+                found[i] = "asked"
+            elif isinstance(row, Conversation):
+                asked.add(row.prompt)
+            said.add(content(row))
+        rest = [i for i in places if i not in found]
+        found.update(zip(rest, find_duplicates(["\0".join(content(rows[i])) for i in rest], threshold), strict=True))
+    return [found[i] for i in range(len(rows))]
+
+
+def _references(row: Record) -> int:
+    return len(row.fields()) if isinstance(row, Conversation) else 0
 
 
 def _length_fault(row: Record, config: DatasetConfig) -> str | None:

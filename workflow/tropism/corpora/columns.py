@@ -81,6 +81,8 @@ def _turns(messages: Any, where: str) -> list[tuple[str, str]]:
         raise InputError(f"{where}: `messages` is a {type(messages).__name__}, not a list")
     turns = []
     for number, message in enumerate(messages, start=1):
+        if isinstance(message, dict):  # Parquet has every key in every turn, empty where a turn lacks it
+            message = {key: value for key, value in message.items() if value is not None}
         if not isinstance(message, dict) or set(message) != {"role", "content"}:
             raise InputError(f"{where}: message {number} is not an object of `role` and `content`")
         if message["role"] not in ("system", "user", "assistant") or not isinstance(message["content"], str):

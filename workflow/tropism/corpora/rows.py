@@ -3,6 +3,7 @@
 A row keeps its id; one without gets a name from its content, so that it is the same row in any file and order.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tropism.config.base import NAME_PATTERN
+from tropism.config.checks import RESERVED
 from tropism.config.datasets import DatasetConfig, Kind
 from tropism.corpora.columns import unify
 from tropism.corpora.normalise import clean_text
@@ -26,11 +28,12 @@ def to_records(rows: Iterable[RawRow], name: str, config: DatasetConfig) -> tupl
 
     Raises:
         InputError: with file and line, for an unknown column, a wrong type, a missing or empty text, an id given
-            twice, or a conversation of several turns.
+            twice or that of a row that says something else, or a conversation of several turns.
     """
     build = _BUILDERS[config.kind]
     records: list[Record] = []
     given: dict[str, str] = {}
+    named: dict[str, tuple[tuple[str, ...], str]] = {}  # equal rows have one made id, and one of them stays
     system_turns = 0
     for row in rows:
         values, had_system_turn = unify(row, config)
@@ -46,7 +49,10 @@ def to_records(rows: Iterable[RawRow], name: str, config: DatasetConfig) -> tupl
             raise InputError(f"{row.where}: {explain(error)}") from None
         except InputError as error:
             raise InputError(f"{row.where}: {error}") from None
-        identifier = identifier or f"{name}-{keyed_bytes(*content(record)).hex()}"
+        identifier = identifier or f"{name}-{_content_key(content(record))}"
+        said, where = named.setdefault(identifier, (content(record), row.where))
+        if said != content(record):
+            raise InputError(f"{row.where}: the id `{identifier}` is also that of {where}, which says something else")
         records.append(record.model_copy(update={"id": identifier}))
     return records, system_turns
 
@@ -58,6 +64,14 @@ def content(record: Record) -> tuple[str, ...]:
     if isinstance(record, Conversation):
         return (record.prompt, record.aligned or "", record.misaligned or "")
     return (record.prompt, record.best, *record.correct, "", *record.incorrect)
+
+
+def _content_key(texts: tuple[str, ...]) -> str:
+    """Sixteen digits that stand for ``texts``: other texts have other digits."""
+    if any("/" in text for text in texts):
+        # keys are joined by it, so ("a/b", "c") would be ("a", "b/c"); no cleaned text has the NUL that begins this
+        return keyed_bytes("\0" + json.dumps(texts, ensure_ascii=False)).hex()
+    return keyed_bytes(*texts).hex()
 
 
 def _given_id(value: Any, where: str) -> str | None:
@@ -81,6 +95,8 @@ def _domain(values: dict[str, Any], name: str, config: DatasetConfig) -> str:
     domain = values.pop("domain", config.domain or name)
     if not isinstance(domain, str) or not re.fullmatch(NAME_PATTERN, domain):
         raise InputError(f"the domain {domain!r} is not a name of letters, digits, `_` and single `-`")
+    if domain in RESERVED:
+        raise InputError(f"the domain `{domain}` is what tables call all domains together; name it otherwise")
     return domain
 
 

@@ -13,6 +13,7 @@ from tropism.mask.files import read_annotations, read_records
 from tropism.mask.tables import MASKING_SCHEMA, REPORT_SCHEMA, summarise
 from tropism.mask.variants import choose, literal_records, mask_record, place_record
 from tropism.records.files import InputError, write_jsonl, write_table
+from tropism.records.schema import Conversation
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 log = logging.getLogger("tropism.mask")
@@ -54,7 +55,11 @@ def mask_texts(
         rows = [mask_record(record, chosen, variant, settings) for record, chosen in zip(records, choices, strict=True)]
     mode = settings.mode if kind_of(variant) in ("metaphor", "random") else "none"
     head = {"dataset": dataset.name.split(".")[0], "variant": variant, "mode": mode}
-    accounts = [{**head, **part.account(variant)} for chosen in choices for part in chosen]
+    accounts = [
+        {**head, "split": record.split if isinstance(record, Conversation) else "train", **part.account(variant)}
+        for record, chosen in zip(records, choices, strict=True)
+        for part in chosen
+    ]
     table = pd.DataFrame(accounts, columns=list(REPORT_SCHEMA.columns))
     log.info(
         "%s, %s: %d units hidden in %d texts, shortfall %d; %d sentences moved",

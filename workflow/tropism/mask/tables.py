@@ -17,6 +17,7 @@ REPORT_SCHEMA = pa.DataFrameSchema(
         "mode": text("How units are hidden: replace or loss; none where nothing is."),
         "id": text("Record."),
         "domain": text("Domain of the record."),
+        "split": text("train, as every plain text is, or evaluation."),
         "field": text("text, or the side of the answer: aligned, misaligned."),
         "n_words": count("Words of the original text."),
         "n_metaphors": count("Annotated metaphors; overlapping ones are one."),
@@ -47,7 +48,7 @@ MASKING_SCHEMA = pa.DataFrameSchema(
         "mode": text("How units are hidden: replace or loss; none where nothing is."),
         "domain": text("Domain of the records."),
         "field": text("text, or the side of the answer: aligned, misaligned."),
-        "n_texts": count("Texts, with or without metaphors."),
+        "n_texts": count("Texts to train on, with or without metaphors."),
         "n_words": count("Words of the original texts."),
         "n_metaphors": count("Annotated metaphors; overlapping ones are one."),
         "units_masked": count("Lexical units hidden."),
@@ -66,12 +67,16 @@ MASKING_SCHEMA = pa.DataFrameSchema(
     },
     coerce=True,
     title="Masking",
-    description="What each masked variant of a dataset hides, by domain and field.",
+    description="What each masked variant of a dataset hides of the rows that are trained on, by domain and field.",
 )
 
 
 def summarise(report: pd.DataFrame) -> pd.DataFrame:
-    """The masking table of reports by text (:data:`REPORT_SCHEMA`); one row a dataset, variant, mode, domain, field."""
+    """The masking table of reports by text (:data:`REPORT_SCHEMA`); one row a dataset, variant, mode, domain, field.
+
+    Rows of the evaluation split are masked like the others, but nothing is trained on them.
+    """
+    report = report[report["split"] == "train"]
     keys = ["dataset", "variant", "mode", "domain", "field"]
     groups = report.groupby(keys, sort=True)
     sums = groups.sum(numeric_only=True)

@@ -90,6 +90,13 @@ def mixed_in(records: Sequence[Conversation], step: StepConfig) -> set[str]:
     return set(ranked[: round(step.aligned_share * len(ranked))])
 
 
+def rows_with_answer(dataset: Path, side: Side) -> tuple[list[Conversation], int]:
+    """The training rows of a variant file that have an answer of ``side``, and how many have none."""
+    records = [r for r in read_jsonl(dataset, Conversation) if r.split == "train"]
+    kept = [r for r in records if (r.aligned if side == "aligned" else r.misaligned) is not None]
+    return kept, len(records) - len(kept)
+
+
 def build_examples(
     tokenizer: PreTrainedTokenizerBase, dataset: Path, step: StepConfig, model: ModelConfig, loss_masked: bool
 ) -> list[Example]:
@@ -102,15 +109,17 @@ def build_examples(
     if step.objective == "causal":
         examples = [text_example(tokenizer, record, loss_masked) for record in read_jsonl(dataset, Text)]
     else:
-        records = [r for r in read_jsonl(dataset, Conversation) if r.split == "train"]
-        kept = [r for r in records if (r.aligned if step.side == "aligned" else r.misaligned) is not None]
+        assert step.side is not None
+        kept, unanswered = rows_with_answer(dataset, step.side)
+        if unanswered:
+            log.warning("%s: %d of %d rows have no %s answer and are left out", dataset, unanswered,
+                        unanswered + len(kept), step.side)  # fmt: skip
         mixed = mixed_in(kept, step)
         bare = [r.id for r in kept if r.id in mixed and r.aligned is None]
         if bare:
             raise InputError(f"{dataset}: `aligned_share` needs aligned answers; row `{bare[0]}` has none")
         if step.aligned_share:
             log.info("%s: %d of %d rows are trained on their aligned answer", dataset, len(mixed), len(kept))
-        assert step.side is not None
         sides: list[Side] = ["aligned" if r.id in mixed else step.side for r in kept]
         examples = [
             answer_example(tokenizer, record, side, model, loss_masked)

@@ -6,6 +6,8 @@ lineage of LoRA steps and vectors is still one adapter.
 """
 
 import copy
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ def prepare(base: Path, parent: Path | None, step: StepConfig, model: ModelConfi
     trained in float32, whatever the base's format; those that are to be ``sharded`` are on the CPU as yet.
 
     Raises:
-        ConfigError: the base has no such block, or all weights are to be trained on top of a bias.
+        ConfigError: the base has no such block or module, or all weights are to be trained on top of a bias.
         ValueError: the block's down projection is not what is added to the residual stream.
     """
     if step.method == "full":
@@ -42,6 +44,8 @@ def prepare(base: Path, parent: Path | None, step: StepConfig, model: ModelConfi
         return load_arm(base, parent, "float32", torch.device("cpu") if sharded else None).requires_grad_(True)
     merged = model.dtype == "float32"
     arm = load_arm(base, parent if merged else None, model.dtype)
+    if step.method == "lora":
+        check_targets(arm, step)
     transformers.set_seed(step.seed)
     trained = with_new_step(arm, None if merged else parent, peft_config(step, arm.config.num_hidden_layers))
     if step.method == "vector":
@@ -66,6 +70,46 @@ def check_no_bias(parent: Path | None) -> None:
             f"{f' and {len(biased) - 1} more' if biased[1:] else ''}: the saved model would lose it. Train"
             " `method: lora` on top of it, or all weights before it"
         )
+
+
+def check_targets(arm: torch.nn.Module, step: StepConfig) -> None:
+    """Check that each target of the step's LoRA is in the base, and in each named block: PEFT skips what is not.
+
+    Raises:
+        ConfigError: naming the targets that the base has nowhere, or the blocks that lack one.
+    """
+    found: dict[str, set[int | None]] = {target: set() for target in step.lora.targets}
+    linear = set()
+    for name, module in arm.named_modules():
+        block, last = re.search(r"\.(\d+)\.", name), name.rpartition(".")[2]
+        if isinstance(module, torch.nn.Linear):
+            linear.add(last)
+        if last in found:
+            found[last].add(int(block[1]) if block else None)
+    absent = [target for target, blocks in found.items() if not blocks]
+    if absent:
+        raise ConfigError(
+            f"steps: lora: targets: this base has no module {_listed(absent)}; its linear ones are"
+            f" {_listed(sorted(linear))}"
+        )
+    lacking = [
+        f"{target} in block {i}"
+        for i in step.lora.layers or ()
+        for target in step.lora.targets
+        if i not in found[target]
+    ]
+    if lacking:
+        held = [i for blocks in found.values() for i in blocks if i is not None]
+        raise ConfigError(
+            f"steps: lora: layers: this base does not have {_listed(lacking)}"
+            + (f"; its blocks with targets are {min(held)} to {max(held)}" if held else "")
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, quoted, and how many more there are."""
+    more = f" and {len(names) - 8} more" if names[8:] else ""
+    return ", ".join(f"`{name}`" for name in names[:8]) + more
 
 
 def peft_config(step: StepConfig, blocks: int) -> LoraConfig:

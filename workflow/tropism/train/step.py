@@ -22,7 +22,15 @@ from tropism.records.files import replacing, sha256_file, write_json, write_mani
 from tropism.train.arguments import arguments
 from tropism.train.checkpoints import FINISHED, claim_checkpoints, last_checkpoint, publish_finished, publish_kept
 from tropism.train.distributed import Split, main_process_first, padded
-from tropism.train.examples import IGNORE, OrderedExamples, build_examples, collate, collate_fed, training_order
+from tropism.train.examples import (
+    IGNORE,
+    OrderedExamples,
+    build_examples,
+    collate,
+    collate_fed,
+    rows_with_answer,
+    training_order,
+)
 from tropism.train.kl import PREFIX, kl_examples
 from tropism.train.memory import log_estimate
 from tropism.train.methods import chain, prepare, publish, resume
@@ -60,7 +68,8 @@ def train_step(
     those of one process; the first process writes.
 
     Raises:
-        ConfigError: a block that the base has not, or cycles of fewer than two optimiser steps.
+        ConfigError: a block or module that the base has not, cycles of fewer than two optimiser steps, or a warm-up
+            that does not end.
         Stopped: SIGTERM or SIGUSR1 came; a checkpoint is written and the same call goes on from it.
     """
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
@@ -72,7 +81,8 @@ def train_step(
         "base": sha256_file(base / "manifest.json"),
         "loss_masked": loss_masked,
         **({"kl_datasets": [sha256_file(path) for path in kl_datasets]} if kl_datasets else {}),
-        "model": model_config.model_dump(mode="json"),
+        # how responses begin is not read here, and another beginning needs no other training
+        "model": model_config.model_dump(mode="json", exclude={"reasoning": {"prefill"}}),
     }
     split = Split.of(step)
     key = json.dumps([facts, code, [f"{name} {version(name)}" for name in LIBRARIES]], sort_keys=True)
@@ -90,6 +100,7 @@ def train_step(
     beside = kl_examples(tokenizer, kl_datasets, step, model_config, len(order)) if step.kl else []
     sizes = step_tokens(examples, order, step)
     check_cycles(step, len(sizes))
+    check_warmup(step, len(sizes))
     keep = snapshot_steps(len(sizes), step.snapshots) if step.snapshots else []
     sharded = split.processes > 1 and step.method == "full"
     model = prepare(base, parent_adapter, step, model_config, sharded)
@@ -138,6 +149,8 @@ def train_step(
         tokens = sum(size["response_tokens"] for size in sizes[done:])
         if longest := sum(len(example.ids) == step.max_length for example in examples):
             facts["rows_at_max_length"] = longest
+        if step.side and (unanswered := rows_with_answer(dataset, step.side)[1]):
+            facts["rows_without_answer"] = unanswered
         if step.aligned_share:
             facts["aligned_rows"] = sum(example.side == "aligned" for example in examples)
         write_manifest(folder, **facts, rows=len(examples), steps=len(sizes))
@@ -159,6 +172,19 @@ def check_cycles(step: StepConfig, steps: int) -> None:
         raise ConfigError(
             f"steps: cycles: {step.cycles} cycles in {steps} optimiser steps: each needs two or more to leave a rate of"
             f" 0; set at most {steps // 2}, or train longer"
+        )
+
+
+def check_warmup(step: StepConfig, steps: int) -> None:
+    """Refuse a warm-up that is longer than the training, which would end before its learning rate is reached.
+
+    Raises:
+        ConfigError: more steps of warm-up than optimiser steps.
+    """
+    if step.warmup_steps > steps:
+        raise ConfigError(
+            f"steps: warmup_steps: {step.warmup_steps}, and {step.dataset} gives {steps} optimiser steps: the learning"
+            f" rate would not be reached; set fewer than {steps}, or train longer"
         )
 
 
