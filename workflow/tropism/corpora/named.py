@@ -21,8 +21,8 @@ LEFT_OUT = Path("omitted.json")
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 PROBE = ("probe.safetensors", "probe.json")
 REGISTER = (
-    "; a line there names a new one: its name, `model`, `hub:OWNER/REPOSITORY` with a commit, or the path of a GGUF file"
-    " with its sha256 (docs/config.md, `Another base`)"
+    "; a line there names a new one: its name, `model`, `hub:OWNER/REPOSITORY` with a commit, or the path of a GGUF"
+    " file with its sha256 (docs/config.md, `Another base`)"
 )
 
 
@@ -115,8 +115,8 @@ def _check_base(name: str, source: str, entries: dict[str, Entry], registry: Pat
 def _made_of(path: Path, bases: dict[str, Entry]) -> set[str]:
     """The registered bases of which a folder with this manifest may have been made; none where that is not known.
 
-    A GGUF file may have been found by its checksum under another name (``TROPISM_DATA``), so that a name that belongs to
-    none says nothing.
+    A GGUF file may have been found by its checksum under another name (``TROPISM_DATA``), so that a name that belongs
+    to none says nothing.
     """
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
