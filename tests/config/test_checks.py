@@ -38,7 +38,7 @@ def parsed(root):
         ),
         (
             "arms: [{name: base}, {name: mine, chain: [harm]}]",
-            "unknown arm `none-medical-original`; known: base, mine; an overlay's `arms` takes the place of the whole list",
+            "unknown arm `none-medical-original`; known: base, mine; an overlay's `arms` takes the place of the whole",
         ),
         ("datasets: {legal: {domain: pooled}}", "datasets: legal: `pooled` is what tables call all domains"),
         ("evaluate: {instruments: []}", "evaluate.instruments: Tuple should have at least 1 item"),

@@ -20,8 +20,8 @@ LABELS = "alignment100"
 """The rubric by whose score responses are labelled for features and detectors."""
 
 REPLACED = (
-    "an overlay's `arms` takes the place of the whole list: write there again the arms that other settings name, or change"
-    " these settings too (`contrasts: []`)"
+    "an overlay's `arms` takes the place of the whole list: write there again the arms that other settings name, or"
+    " change these settings too (`contrasts: []`)"
 )
 
 
