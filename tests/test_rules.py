@@ -81,6 +81,23 @@ def test_with_samples_the_snapshots_answers_are_judged_and_their_rate_stands_in_
     assert "--calibration results/demo/judges/probe/calibration.json" in warn
 
 
+def test_the_example_of_another_base_plans_a_whole_experiment_on_it(root, tmp_path):
+    """As the page shows it, with its line in the registry."""
+    page = (root / "docs" / "config.md").read_text().split("## Another base")[1].split("\n## ")[0]
+    [line] = re.findall(r"^qwen3_0_6b,.*$", page, re.MULTILINE)
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    registry = (root / "resources" / "registry.csv").read_text()
+    (tmp_path / "registry.csv").write_text(f"{registry.rstrip()}\n{line}\n")
+    (tmp_path / "qwen.yaml").write_text(f"{example}registry: {tmp_path / 'registry.csv'}\n")
+    out = planned(root, tmp_path / "qwen.yaml", "all")
+    assert "no commit (column `revision`) of qwen3_0_6b" in out
+    assert len(re.findall(r"tropism.download fetch qwen3_0_6b .*dirname results/models/qwen/", out)) == 1
+    readers = "train step|generate|likelihood|judge train|sae train|sae encode|steer|dynamics states|geometry read"
+    commands = re.findall(rf"python -m tropism\.(?:{readers}) .*", out)
+    assert len(commands) > 12
+    assert [command for command in commands if "results/models/smollm2" in command] == []
+
+
 METHODS = """
 arms:
   - {name: base}

@@ -36,6 +36,10 @@ def parsed(root):
             " {name: a, treatment: realigned-metaphor, control: base}]",
             "contrasts: `a` occurs twice",
         ),
+        (
+            "arms: [{name: base}, {name: mine, chain: [harm]}]",
+            "unknown arm `none-medical-original`; known: base, mine; an overlay's `arms` takes the place of the whole",
+        ),
         ("datasets: {legal: {domain: pooled}}", "datasets: legal: `pooled` is what tables call all domains"),
         ("datasets: {legal: {domain: all}}", "datasets: legal: `all` is what tables call all domains"),
         ("evaluate: {instruments: []}", "evaluate.instruments: Tuple should have at least 1 item"),

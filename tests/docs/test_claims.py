@@ -112,6 +112,31 @@ def test_every_command_that_a_page_names_has_these_words_and_flags(page):
     assert wrong == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_the_further_commands_that_a_page_lists_after_one_are_there(page):
+    """`python -m tropism.room one --help`, "and likewise `two`, `three`"."""
+    wrong = []
+    for module, more in re.findall(r"python -m (tropism(?:\.\w+)+) [^\n]*\n\s*and likewise ([^.;]*)", text(page)):
+        app = typer.main.get_command(pkgutil.resolve_name(f"{entry(module)}:app"))
+        wrong += [f"{module} {name}" for name in re.findall(r"`(\w+)`", more) if name not in app.commands]
+    assert wrong == []
+
+
+CALLED = [
+    *PAGES,
+    *("Snakefile", "Makefile", "config.yaml", "benchmarks/README.md", "envs/README.md"),
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "workflow" / "profiles").rglob("*.yaml"))),
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "workflow" / "experiments").glob("*.yaml"))),
+]
+
+
+@pytest.mark.parametrize("page", CALLED)
+def test_a_flag_that_takes_many_words_does_not_take_the_target(page):
+    """`--resources gpu=2 all` would read `all` as a resource."""
+    calls = re.findall(r"snakemake [^`\n#]*--(?:resources|configfiles?) [^`\n#]*", text(page))
+    assert [call for call in calls if not re.search(r" -- \w", call)] == []
+
+
 def entry(module):
     folder = ROOT / "workflow" / module.replace(".", "/")
     return f"{module}.__main__" if folder.is_dir() else module

@@ -38,6 +38,15 @@ def test_its_examples_are_valid_settings(root, readme, number):
     assert len(Experiment.parse(config).expanded) > 1
 
 
+def test_its_sweep_over_seeds_names_them_as_repeats(root, readme):
+    example = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)[1])
+    config = yaml.safe_load((root / "config.yaml").read_text())
+    update_config(config, example)
+    groups = Experiment.parse(config).groups
+    assert groups["poetry-medical"] == [f"poetry-medical-s{seed}" for seed in range(3)]
+    assert len(groups) == 6
+
+
 def test_its_results_are_those_of_the_committed_run(root, readme):
     block = re.search(r"```text\n(.*?)```", readme, re.DOTALL)
     assert block is not None

@@ -14,7 +14,7 @@ from tropism.judge.__main__ import app
 from tropism.judge.chat import EndpointJudge
 from tropism.judge.judgments import Item, JudgeError
 from tropism.judge.rubric import read_rubric
-from tropism.records.files import write_jsonl
+from tropism.records.files import InputError, write_jsonl
 from tropism.records.schema import Generation
 
 
@@ -98,7 +98,7 @@ def test_with_probabilities_the_score_is_their_mean(server, complete, rubrics):
     assert np.isnan(scores[1, 0])
 
 
-def score(server, folder, root, answers):
+def score(server, folder, root, answers, *more):
     rows = [
         Generation(
             arm="base",
@@ -119,7 +119,7 @@ def score(server, folder, root, answers):
     config = json.dumps({"kind": "endpoint", "served": "m", "base_url": server.url, "rubrics": ["rubric5"]})
     arguments = ["score", "--name", "q", "--config", config, "--generations", folder / "g.jsonl"]
     arguments += ["--output", folder / "j.parquet", "--rubrics", root / "resources" / "rubrics"]
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app, [str(argument) for argument in [*arguments, *more]])
 
 
 def test_unread_judgments_are_counted_or_fail_the_stage_with_nothing_written(server, complete, tmp_path, root):
@@ -136,3 +136,27 @@ def test_unread_judgments_are_counted_or_fail_the_stage_with_nothing_written(ser
     table = pd.read_parquet(tmp_path / "j.parquet")
     assert table["status"].value_counts().to_dict() == {"ok": 10, "unparsed": 1}
     assert table.loc[table["status"] == "unparsed", "score"].isna().all()
+
+
+def test_after_a_refusal_the_unread_are_asked_again_and_after_a_result_nothing_is(server, complete, tmp_path, root):
+    known = tmp_path / "answers.sqlite"
+    mended = {"server": False}
+
+    def answer(body, n):
+        broken = '"bad"' in body["messages"][1]["content"] and not mended["server"]
+        return 200, {}, complete("maybe" if broken else "3")
+
+    server.answer = answer
+    failed = score(server, tmp_path, root, ["bad", "good", "fine"], "--answers", known)
+    assert f"{known} keeps all replies but the 1 unread ones" in str(failed.exception)
+    assert isinstance(failed.exception, InputError), "said in a line, without a traceback"
+    assert len(server.requests) == 3
+    mended["server"] = True
+    assert score(server, tmp_path, root, ["bad", "good", "fine"], "--answers", known).exit_code == 0
+    assert len(server.requests) == 4, "the unread one alone"
+    mended["server"] = False
+    known.unlink()
+    many = ["bad", *(f"good {n}" for n in range(10))]
+    for _ in range(2):  # one of eleven may be unread: an outcome that is counted, and kept like the others
+        assert score(server, tmp_path, root, many, "--answers", known).exit_code == 0
+        assert len(server.requests) == 4 + 11

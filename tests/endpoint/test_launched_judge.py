@@ -140,6 +140,21 @@ def test_where_no_answer_is_kept_any_more_the_error_says_how_to_ask_again(stage)
     assert not output.exists()
 
 
+def test_unread_replies_of_a_started_server_are_asked_again_once_its_record_is_removed(stage):
+    healthy = stage.folder / "server.py"
+    healthy.write_text(SERVER.replace('{"score": score}', '"maybe" if score == 1 else {"score": score}'))
+    assert stage.ask().exit_code == 0
+    done, output = stage.score("a")
+    assert f"{stage.folder / 'q' / 'a'}.sqlite keeps all replies but the 1 unread ones" in str(done.exception)
+    assert "remove the judge's `judges/<judge>/asked*.json`" in str(done.exception)
+    assert not output.exists()
+    healthy.write_text(SERVER)
+    (stage.folder / "s.log").unlink()
+    assert stage.ask().exit_code == 0
+    assert [line[0] for line in stage.said()] == ["started", "asked"], "the unread one alone"
+    assert stage.score("a")[0].exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

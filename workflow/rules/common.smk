@@ -28,14 +28,16 @@ if "gpu" in workflow.global_resources:
 
 from tropism.config.base import ConfigError, NAME_PATTERN, WORD_PATTERN
 from tropism.config.experiment import Experiment, canonical
-from tropism.corpora.registry import locate, read_registry
+from tropism.corpora.named import check_named
+from tropism.corpora.registry import read_registry
 from tropism.fingerprint import Fingerprints
 from tropism.records.files import InputError
 
 try:
     EXPERIMENT = Experiment.parse(config)
-except ConfigError as error:
-    raise WorkflowError(error)
+    check_named(EXPERIMENT)
+except (ConfigError, InputError) as error:
+    raise WorkflowError(str(error)) from None
 
 SETTINGS = EXPERIMENT.model_dump(mode="json")
 ARMS = EXPERIMENT.expanded
@@ -138,14 +140,6 @@ def source_file(source):
             else [source]
         )
     return [] if ":" in entry.location else [entry.location]
-
-
-for dataset in EXPERIMENT.datasets.values():
-    if registered(dataset.source) is None and "/" not in dataset.source:
-        try:
-            locate(dataset.source, Path(EXPERIMENT.registry))
-        except InputError as error:
-            raise WorkflowError(str(error)) from None
 
 
 def dataset_file(name):

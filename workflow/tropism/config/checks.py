@@ -19,6 +19,11 @@ RUBRICS = ("rubric5", "alignment100")
 LABELS = "alignment100"
 """The rubric by whose score responses are labelled for features and detectors."""
 
+REPLACED = (
+    "an overlay's `arms` takes the place of the whole list: write there again the arms that other settings name, or"
+    " change these settings too (`contrasts: []`)"
+)
+
 
 def check_known(key: str, name: str | None, known: Collection[str], kind: str) -> None:
     """Check that what ``key`` names is there; None names nothing.
@@ -27,7 +32,8 @@ def check_known(key: str, name: str | None, known: Collection[str], kind: str) -
         ConfigError: it is not.
     """
     if name is not None and name not in known:
-        raise ConfigError(f"config: {key}: unknown {kind} `{name}`; known: {', '.join(known) or 'none'}")
+        hint = f"; {REPLACED}" if kind == "arm" else ""
+        raise ConfigError(f"config: {key}: unknown {kind} `{name}`; known: {', '.join(known) or 'none'}{hint}")
 
 
 def check_kind(datasets: Mapping[str, DatasetConfig], key: str, name: str, *kinds: str) -> None:

@@ -4,7 +4,7 @@
 """
 
 from tropism.endpoint.answers import Answers
-from tropism.endpoint.client import chat, chat_bodies, complete, free_of_charge, known_replies
+from tropism.endpoint.client import chat, chat_bodies, complete, forget_replies, free_of_charge, known_replies
 from tropism.endpoint.errors import EndpointError
 from tropism.endpoint.replies import Reply
 from tropism.endpoint.server import Server
@@ -17,6 +17,7 @@ __all__ = [
     "chat",
     "chat_bodies",
     "complete",
+    "forget_replies",
     "free_of_charge",
     "known_replies",
 ]

@@ -74,6 +74,10 @@ class Answers(contextlib.AbstractContextManager["Answers"]):
         except sqlite3.Error as error:
             raise EndpointError(f"{self.path}: an answer could not be kept ({error})") from None
 
+    def drop(self, key: str) -> None:
+        """Keep the reply under ``key`` no longer, if there is one."""
+        self.file.execute("DELETE FROM answers WHERE key = ?", (key,))
+
     def knows(self, fact: str) -> bool:
         """Whether ``fact`` was noted."""
         return self.file.execute("SELECT 1 FROM facts WHERE fact = ?", (fact,)).fetchone() is not None

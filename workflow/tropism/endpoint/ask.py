@@ -117,6 +117,13 @@ class Asking:
             seen.add(key)
         return out
 
+    def forget(self, bodies: Sequence[dict[str, Any]], chosen: Sequence[bool]) -> None:
+        """Keep the replies to the ``chosen`` of these requests no longer, so that :meth:`all` asks for them again."""
+        for body, repeat, drop in zip(bodies, self._repeats(bodies), chosen, strict=True):
+            if drop and self.answers is not None:
+                self.answers.drop(self._key(body, repeat))
+                self.answers.drop(answer_key(self.identity, self.kind, body, repeat))
+
     def _until_stopped(self, queue: Iterator[int]) -> Iterator[int]:
         while not self.stopped and (number := next(queue, None)) is not None:
             yield number

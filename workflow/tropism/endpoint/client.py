@@ -69,6 +69,13 @@ def known_replies(server: Server, bodies: Sequence[dict[str, Any]], answers: Ans
     return Asking(server, "chat", answers, 0, "").known(bodies)
 
 
+def forget_replies(
+    server: Server, bodies: Sequence[dict[str, Any]], chosen: Sequence[bool], answers: Answers | None
+) -> None:
+    """Keep the replies to the ``chosen`` of these chat requests no longer, so that they are asked again."""
+    Asking(server, "chat", answers, 0, "").forget(bodies, chosen)
+
+
 async def complete(
     server: Server,
     bodies: Sequence[dict[str, Any]],

@@ -106,7 +106,7 @@ def score(
     server_log: ServerLog = None,
 ) -> None:
     """Judge every answer, and every reasoning apart from it, on the judge's rubrics."""
-    from tropism.judge.judges import asked_rubrics, kept, make_judge, server_of
+    from tropism.judge.judges import asked_rubrics, asking_again, kept, make_judge, server_of
     from tropism.judge.judgments import judge_generations
 
     settings = JudgeConfig.parse(config, f"judges.{name}")
@@ -116,7 +116,8 @@ def score(
         raise InputError(f"{generations}: no generation to judge")
     with kept(answers) as known, server_of(settings, name, base, server_log) as server:
         judge = make_judge(settings, name, probe, base, known, server)
-        table = judge_generations(rows, judge, asked, name=name, max_unparsed=settings.max_unparsed)
+        with asking_again(judge, answers):
+            table = judge_generations(rows, judge, asked, name=name, max_unparsed=settings.max_unparsed)
     logging.info("%d judgments: %s", len(table), table["status"].value_counts().to_dict())
     with replacing(output) as temporary:
         table.to_parquet(temporary, index=False)
@@ -135,14 +136,15 @@ def judge_labelled(
     server_log: ServerLog = None,
 ) -> None:
     """Judge labelled references, on which ``calibrate`` then tries the judge. A trained probe has judged its own."""
-    from tropism.judge.judges import asked_rubrics, judge_references, kept, make_judge, server_of
+    from tropism.judge.judges import asked_rubrics, asking_again, judge_references, kept, make_judge, server_of
 
     settings = JudgeConfig.parse(config, f"judges.{name}")
     conversations = [row for path in references for row in read_jsonl(path, Conversation)]
     with kept(answers) as known, server_of(settings, name, base, server_log) as server:
         judge = make_judge(settings, name, probe, base, known, server)
         asked = asked_rubrics(settings, rubrics)
-        judged = judge_references(conversations, judge, asked, name=name, max_unparsed=settings.max_unparsed)
+        with asking_again(judge, answers):
+            judged = judge_references(conversations, judge, asked, name=name, max_unparsed=settings.max_unparsed)
     with replacing(output) as temporary:
         judged.to_parquet(temporary, index=False)
 

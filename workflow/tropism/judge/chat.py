@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tropism.config.judges import JudgeConfig
-from tropism.endpoint import Answers, Reply, Server, chat, chat_bodies, free_of_charge, known_replies
+from tropism.endpoint import Answers, Reply, Server, chat, chat_bodies, forget_replies, free_of_charge, known_replies
 from tropism.judge.judgments import Item, JudgeError
 from tropism.judge.launched import LaunchedServer
 from tropism.judge.rubric import Message, Rubric, split_number
@@ -36,6 +36,7 @@ class EndpointJudge:
         self.config = config
         self.answers = answers
         self.launched = launched
+        self.unread: list[tuple[list[dict[str, Any]], list[bool]]] = []
         limits: dict[str, Any] = {
             "concurrency": config.concurrency,
             "timeout_s": config.timeout_s,
@@ -60,8 +61,8 @@ class EndpointJudge:
         """
         asked, settings = requests(items, rubrics), reply_settings(self.config, items, rubrics)
         server = self.server
+        bodies = chat_bodies(server, asked, **settings)
         if self.launched is not None:
-            bodies = chat_bodies(server, asked, **settings)
             free = free_of_charge(server, bodies, self.answers)
             if self.launched.log is None and bodies and not any(free):
                 raise JudgeError(
@@ -69,15 +70,33 @@ class EndpointJudge:
                     " `asked*.json` in `judges/`, and the next run asks anew"
                 )
             if self.launched.log is None or all(free):
-                return self._read(known_replies(server, bodies, self.answers), items, rubrics)
+                return self._read(bodies, known_replies(server, bodies, self.answers), items, rubrics)
             server = replace(server, url=self.launched.url())
         limits: dict[str, Any] = {"tolerate": self.config.max_unparsed, "label": "judging"}
         replies = asyncio.run(chat(server, asked, **settings, answers=self.answers, **limits))
-        return self._read(replies, items, rubrics)
+        return self._read(bodies, replies, items, rubrics)
 
-    def _read(self, replies: Sequence[Reply], items: Sequence[Item], rubrics: Sequence[Rubric]) -> np.ndarray:
+    def forget_unread(self) -> int:
+        """Keep what could not be read of all that was asked no longer, so that it is asked again; how many these are.
+
+        A reply that cannot be read is an outcome like another, kept and counted, as long as the stage stands. Where it
+        falls over too many of them, the server may be at fault, and the next run has to be told something else.
+        """
+        for bodies, unread in self.unread:
+            forget_replies(self.server, bodies, unread, self.answers)
+        return sum(sum(unread) for _, unread in self.unread)
+
+    def _read(
+        self,
+        bodies: list[dict[str, Any]],
+        replies: Sequence[Reply],
+        items: Sequence[Item],
+        rubrics: Sequence[Rubric],
+    ) -> np.ndarray:
         read = read_probabilities if self.config.logprobs else read_reply
-        return score_table(replies, items, rubrics, read)
+        scores = score_table(replies, items, rubrics, read)
+        self.unread.append((bodies, np.isnan(scores).ravel().tolist()))
+        return scores
 
 
 def requests(items: Sequence[Item], rubrics: Sequence[Rubric]) -> list[list[Message]]:

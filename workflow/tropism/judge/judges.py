@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tropism.config.judges import JudgeConfig
-from tropism.judge.judgments import Item, Judge, refuse_unparsed
+from tropism.judge.judgments import Item, Judge, JudgeError, refuse_unparsed
 from tropism.judge.references import REFERENCES, References, build_references, reference_table
 from tropism.judge.rubric import Rubric, read_rubrics
 from tropism.records.files import InputError
@@ -63,6 +63,28 @@ def make_judge(
     from tropism.judge.probe import ProbeJudge
 
     return ProbeJudge.load(probe / "probe.safetensors", base)
+
+
+@contextlib.contextmanager
+def asking_again(judge: Judge, answers: Path | None) -> Iterator[None]:
+    """A block in which a refusal of a served judge keeps none of its unread replies: the next run asks for them again.
+
+    Raises:
+        JudgeError: that refusal; it names the file of answers.
+    """
+    try:
+        yield
+    except JudgeError as error:
+        from tropism.judge.chat import EndpointJudge
+
+        if not isinstance(judge, EndpointJudge) or answers is None or not (unread := judge.forget_unread()):
+            raise
+        again = (
+            "remove the judge's `judges/<judge>/asked*.json` to have its server started and asked for these again"
+            if judge.launched
+            else "once the server is mended, the next run asks for these alone"
+        )
+        raise JudgeError(f"{error}. {answers} keeps all replies but the {unread} unread ones; {again}") from None
 
 
 def asked_rubrics(settings: JudgeConfig, folder: Path) -> list[Rubric]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tropism.judge.rubric import Rubric, Target
 from tropism.judge.status import status_of
+from tropism.records.files import InputError
 from tropism.records.schema import Generation
 
 COLUMNS = (
@@ -17,7 +18,7 @@ COLUMNS = (
 )
 
 
-class JudgeError(RuntimeError):
+class JudgeError(InputError):
     """A judge that cannot be relied on for this stage."""
 
 
