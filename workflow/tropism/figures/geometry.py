@@ -30,6 +30,8 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     if places.empty:
         return canvas.in_words("No steering vectors to compare.", pairs)
     n = len(places)
+    if n < 2:
+        return canvas.in_words("A single steering vector: there is nothing to compare it with.", pairs)
     figure = canvas.page(canvas.DOUBLE, float(np.clip(1.6 + 0.22 * n, 3.2, 7.0)))
     left, middle, right = figure.subplots(1, 3, width_ratios=[0.75, 1.15, 1.0])
     _tree(left, tables["geometry_merges"], n)
