@@ -1,5 +1,5 @@
-# The commands a newcomer needs: `make demo`, `make test`, `make check`; `make lock` renews the lock. On a cluster:
-# `make recover` after a Snakemake that was killed.
+# The commands a newcomer needs: `make demo`, `make test`, `make check`; `make why` says what changed since a run, `make lock`
+# renews the lock. On a cluster: `make recover` after a Snakemake that was killed.
 SHELL := bash
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -11,11 +11,15 @@ BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
 PACKAGE := workflow/tropism
 
-.PHONY: demo test test-slow test-plans test-workflow test-kills test-slurm test-browser check lock readers recover
+.PHONY: demo why test test-slow test-plans test-workflow test-kills test-slurm test-browser check lock readers recover
 
 demo: $(VENV)/installed
 	snakemake --cores $(CORES) $(if $(MEMORY),--resources mem_mb=$(MEMORY)) -- all write_report
 	@python -m tropism.figures summary --results results/demo
+
+# what would run again, and which modules or settings changed; of other settings CONFIG="config.yaml mine.yaml"
+why: $(VENV)/installed
+	@set -o pipefail; snakemake -n --cores 1 --configfile $(or $(CONFIG),config.yaml) -- all | python -m tropism.why
 
 test: $(VENV)/installed $(VENV)/readers/installed
 	pytest -q -n 2 --dist loadfile

@@ -118,6 +118,14 @@ def test_the_schema_file_is_the_config_s_own(root):
     ("overlay", "message"),
     [
         ({"experimnt": "x"}, "did you mean `experiment`"),
+        (
+            {"experiment": "my run"},
+            "experiment: must be letters, digits and `_`, with single `-` between them, got 'my",
+        ),
+        (
+            {"datasets": {"my-data": {"source": "a.csv", "kind": "texts"}}},
+            "my-data.[key]: must be letters, digits and `_` (no `-`",
+        ),
         ({"evaluate": {"sets": ["nowhere"]}}, "evaluate: sets: unknown dataset `nowhere`"),
         ({"evaluate": {"temprature": 1}}, "evaluate.temprature: unknown key; did you mean `temperature`"),
         ({"judges": {"probe": {"model": "gpt"}}}, "judges: probe: model: unknown model `gpt`"),

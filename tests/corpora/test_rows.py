@@ -178,6 +178,8 @@ FAULTS = [
     (lines({"prompt": "p", "split": "train"}), "prompts", "line 1: "),
     (lines({"Question": "Q", "Best Answer": "b", "Correct Answers": "b"}), "questions", "line 1: incorrect: Field"),
     (b"\x1f\x8b\x08garbage", "texts", "not"),
+    ("prompt;aligned;misaligned\nwhy;so;no\n", "conversations", "line 1: its cells are divided by semicolons"),
+    ("prompt\taligned\nwhy\tso\n", "conversations", "line 1: its cells are divided by tabs"),
 ]
 
 

@@ -105,3 +105,24 @@ def test_an_item_that_is_unknown_or_rated_twice_is_refused(sheet, tmp_path):
         fill(tmp_path / "Ada.csv", changed, lambda i, row: 1)
         with pytest.raises(InputError, match=message):
             run("import", tmp_path / "Ada.csv", "--key", tmp_path / "key.jsonl", "--output", tmp_path / "o")
+
+
+def test_two_raters_of_one_name_are_told_apart_before_anything_is_read(sheet, tmp_path):
+    for name in ("ada", "Ada"):
+        fill(tmp_path / f"{name}.csv", sheet(), lambda i, row: 1)
+    files = (tmp_path / "ada.csv", tmp_path / "Ada.csv")
+    with pytest.raises(InputError, match=r"ada\.csv and .*Ada\.csv are both of the rater `ada`.*rename one"):
+        run("import", *files, "--key", tmp_path / "key.jsonl", "--output", tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_row_of_several_lines_is_named_by_the_line_on_which_it_begins(sheet, tmp_path):
+    rows = [{**row, "response": "one\ntwo\nthree"} for row in sheet()]
+    fill(tmp_path / "Ada.csv", rows, lambda i, row: "many" if i == 1 else 1)
+    with pytest.raises(InputError, match="line 5: rubric5"):
+        run("import", tmp_path / "Ada.csv", "--key", tmp_path / "key.jsonl", "--output", tmp_path / "o")
+
+
+def test_more_than_there_is_to_rate_is_told_of(sheet, caplog):
+    assert len(sheet("--n", "50")) == 4
+    assert "50 responses were asked for, and there are 4" in caplog.text

@@ -31,11 +31,13 @@ from tropism.config.experiment import Experiment, canonical
 from tropism.corpora.named import check_named
 from tropism.corpora.registry import read_registry
 from tropism.fingerprint import Fingerprints
+from tropism.models.depth import check_layers
 from tropism.records.files import InputError
 
 try:
     EXPERIMENT = Experiment.parse(config)
     check_named(EXPERIMENT)
+    check_layers(EXPERIMENT)
 except (ConfigError, InputError) as error:
     raise WorkflowError(str(error)) from None
 

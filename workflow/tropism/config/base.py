@@ -10,6 +10,11 @@ Name = Annotated[str, StringConstraints(pattern=rf"^{NAME_PATTERN}$")]
 WORD_PATTERN = r"[A-Za-z0-9_]+"
 Word = Annotated[str, StringConstraints(pattern=rf"^{WORD_PATTERN}$")]
 
+_ALLOWED = {
+    NAME_PATTERN: "letters, digits and `_`, with single `-` between them",
+    WORD_PATTERN: "letters, digits and `_` (no `-`, which joins words in names of files)",
+}
+
 
 class ConfigError(ValueError):
     """Settings that a person has to mend."""
@@ -44,6 +49,10 @@ def _explain(model: type[BaseModel], item: Any, where: str) -> str:
         message = "unknown key" + (f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(known)}")
     elif item["type"] == "missing":
         message = "is missing"
+    elif item["type"] == "string_pattern_mismatch":
+        pattern = item["ctx"]["pattern"]
+        allowed = _ALLOWED.get(pattern.strip("^$"), f"what `{pattern}` matches")
+        message = f"must be {allowed}, got {item['input']!r}"
     elif item["type"] not in ("value_error",):
         message = f"{message}, got {item['input']!r}"
     if message.startswith(f"{where}: "):  # of a check that names the whole place itself

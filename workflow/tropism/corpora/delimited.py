@@ -23,6 +23,11 @@ def read_csv(path: Path) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]
     _, columns = _next_row(reader, path) or (1, [])
     if not columns:
         raise InputError(f"{path}, line 1: no column names; the first line of a CSV file names its columns")
+    for character, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(columns) == 1 and character in columns[0]:
+            raise InputError(
+                f"{path}, line 1: its cells are divided by {name}, not by commas; save it as CSV with commas"
+            )
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise InputError(f"{path}, line 1: the column `{twice[0]}` is given twice")

@@ -30,10 +30,15 @@ def import_results(
     if key is None:
         brought = bring(files, slug(judge), dict(parse_scale(text) for text in scale))
     else:
+        raters = [slug(path.stem) for path in files]
+        for first, path in enumerate(files):
+            if (second := raters.index(raters[first])) < first:
+                raise InputError(
+                    f"{files[second]} and {path} are both of the rater `{raters[first]}`, who is called as the file is"
+                    " (in small letters); rename one"
+                )
         known = read_key(key)
         tables, rated = zip(*(read_sheet(path, known) for path in files), strict=True)
-        if len({path.stem for path in files}) < len(files):
-            raise InputError("two sheets have one name, which is the rater's; rename one")
         judgments = pd.concat(tables, ignore_index=True)
         if judgments.empty:
             raise InputError("no cell of the sheets is filled in")

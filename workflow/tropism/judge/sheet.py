@@ -51,9 +51,12 @@ def draw_sheet(
     def draw(row: Generation) -> str:
         return keyed_bytes(seed, "sheet", target, row.arm, row.set, row.prompt_id, row.sample).hex()
 
-    rows = sorted((row for row in generations if getattr(row, target).strip()), key=draw)[:n]
+    rows = sorted((row for row in generations if getattr(row, target).strip()), key=draw)
     if not rows:
         raise InputError(f"no generation has a {target} to rate")
+    if n is not None and n > len(rows):
+        logging.warning("%d responses were asked for, and there are %d: the sheet has all of them", n, len(rows))
+    rows = rows[:n]
     scales = {rubric.name: rubric.scale for rubric in rubrics}
     hashes = {rubric.name: rubric.hash for rubric in rubrics}
     return [Asked(item=draw(row), target=target, generation=row, scales=scales, hashes=hashes) for row in rows]
@@ -118,8 +121,10 @@ def read_sheet(path: Path, key: dict[str, Asked]) -> tuple[pd.DataFrame, list[Ge
     rows: list[tuple[object, ...]] = []
     rated: dict[str, Generation] = {}
     empty = 0
-    for line in sheet:
-        where = f"{path}, line {sheet.line_num}"
+    end = sheet.line_num if sheet.fieldnames else 0
+    while (line := next(sheet, None)) is not None:
+        begin, end = end + 1, sheet.line_num  # a text of several lines is one row
+        where = f"{path}, line {begin}"
         one = key.get(line.get("item") or "")
         if one is None:
             raise InputError(f"{where}: item {line.get('item')!r} is not in the key; is this the key of this sheet?")
