@@ -5,6 +5,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 LOCK ?= envs/cpu.txt
 CORES ?= all
+# the settings that `make why` plans: config.yaml, and overlays after it
+CONFIG ?= config.yaml
 # what jobs that run side by side may take together, in MB; a job that loads the demo's base counts 2000
 MEMORY ?= $(shell awk '/^MemAvailable/ {print int($$2 / 1024)}' /proc/meminfo 2>/dev/null)
 BIN := $(abspath $(VENV))/bin
@@ -17,9 +19,9 @@ demo: $(VENV)/installed
 	snakemake --cores $(CORES) $(if $(MEMORY),--resources mem_mb=$(MEMORY)) -- all write_report
 	@python -m tropism.figures summary --results results/demo
 
-# what would run again, and which modules or settings changed; of other settings CONFIG="config.yaml mine.yaml"
+# what would run again, and which modules or settings changed
 why: $(VENV)/installed
-	@set -o pipefail; snakemake -n --cores 1 --configfile $(or $(CONFIG),config.yaml) -- all | python -m tropism.why
+	@set -o pipefail; snakemake -n --cores 1 --configfile $(CONFIG) -- all | python -m tropism.why
 
 test: $(VENV)/installed $(VENV)/readers/installed
 	pytest -q -n 2 --dist loadfile

@@ -188,6 +188,32 @@ def test_a_hostile_archive_is_refused(tmp_path, kind):
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
 
 
+@pytest.mark.parametrize("compressed", ["z", "j"])
+def test_one_that_tar_packed_again_is_refused_and_its_changed_files_are_named_first(unpacked, tmp_path, compressed):
+    def packed_again():
+        file = tmp_path / "again.tar.gz"
+        subprocess.run(["tar", f"c{compressed}f", file, "-C", unpacked.parent, unpacked.name], check=True)
+        with pytest.raises(RefusedError) as refused:
+            check(file)
+        return str(refused.value)
+
+    if compressed == "j":
+        assert "gzip header changed" in packed_again()
+        return
+    assert "its files are those of its manifests" in packed_again()
+    table = unpacked / "data" / "results" / "demo" / "tables" / "misalignment.csv"
+    table.write_text(table.read_text().replace("0.5", "0.4"))
+    (unpacked / "data" / "more.txt").write_text("more")
+    (unpacked / "data" / "Snakefile").unlink()
+    told = packed_again().splitlines()
+    assert [line.strip() for line in told[1:4]] == [
+        "data/Snakefile: missing",
+        "data/more.txt: added",
+        "data/results/demo/tables/misalignment.csv: changed (sha256 differs)",
+    ]
+    assert "gzip header changed" in told[4]
+
+
 def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path):
     entry = tarfile.TarInfo("top/PaxHeader")
     entry.type, entry.size = tarfile.XHDTYPE, 1 << 32

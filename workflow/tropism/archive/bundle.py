@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
+from tropism.archive.repacked import changed_files
 from tropism.records.files import InputError, replacing
 
 HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
@@ -22,6 +23,8 @@ RATIO = 200
 FREE_BYTES = 1 << 30
 """A file may unpack to ``FREE_BYTES`` or to ``RATIO`` times its own size, whichever is more."""
 LONGEST_NAME = 1024
+SHOWN = 20
+"""Changed files that are named."""
 
 
 class RefusedError(InputError):
@@ -83,7 +86,7 @@ def unpack(archive: Path, folder: Path, most_bytes: int | None = None) -> Path:
     place = "its beginning"
     with archive.open("rb") as raw:
         if raw.read(len(HEADER)) != HEADER:
-            raise RefusedError(f"{archive}: does not begin as an archive of ours does (gzip header changed)")
+            raise RefusedError(f"{archive}: {_packed_again(archive, limit)}")
         raw.seek(0)
         try:
             with gzip.GzipFile(fileobj=raw, mode="rb") as packed:
@@ -101,6 +104,19 @@ def unpack(archive: Path, folder: Path, most_bytes: int | None = None) -> Path:
     if len(tops) != 1:
         raise RefusedError(f"{archive}: holds {len(tops)} folders, one is expected")
     return tops[0]
+
+
+def _packed_again(archive: Path, limit: int) -> str:
+    """What is said of an archive that does not begin as ours do: first which of its files were changed."""
+    with archive.open("rb") as raw, gzip.GzipFile(fileobj=raw, mode="rb") as packed:
+        changed = changed_files(_Bounded(packed, limit))  # type: ignore[arg-type]  # as TarFile reads it
+    header = "does not begin as an archive of ours does (gzip header changed)"
+    if changed is None:
+        return header
+    if not changed:
+        return f"was packed again by another program: its files are those of its manifests, but it {header}"
+    more = [f"and {len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
+    return "\n  ".join(["files were changed:", *changed[:SHOWN], *more, f"and it {header}"])
 
 
 def _write_members(stream: _Bounded, folder: Path) -> Iterator[str]:
