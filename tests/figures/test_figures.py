@@ -147,6 +147,9 @@ def test_captions_give_the_level_of_the_intervals(root: Path):
     run = {"wildcards": {"figure": "misalignment"}, "output": {"findings": "x.rst"}}
     for settings, level in (({"stats": {"confidence": 0.9}}, "90 %"), ({}, "95 %")):
         assert f"Lines are {level} intervals" in template.render(snakemake={**run, "config": settings})
+    run["wildcards"] = {"figure": "transfer"}
+    for settings, level in (({"geometry": {"analysis": {"confidence": 0.8}}}, "80 %"), ({"geometry": None}, "95 %")):
+        assert f"with {level} intervals" in template.render(snakemake={**run, "config": settings})
 
 
 def test_a_slope_has_a_panel_of_its_own_in_its_own_unit(tables: Path):

@@ -79,6 +79,8 @@ def test_two_cells_of_one_name_are_both_left_out():
         (0.847, "p_bh", "", "0.847"),
         (0.9951, "p", "", "0.995"),
         (0.0496, "p", "", "0.0496"),
+        (0.04997, "p", "", "0.04997"),
+        (0.05, "p", "", "0.050"),
         (0.00005, "welch_p_holm", "", r"\ensuremath{<0.001}"),
         (0.0048, "difference", "share per share of metaphors masked", "0.5"),
         (1.0, "p", "", "1.000"),
@@ -103,7 +105,9 @@ def test_integers_keep_their_digits_where_a_cell_is_empty():
 
 def test_a_row_in_shares_is_in_per_cent_throughout(tables):
     rates = read_table(tables / "misalignment.csv", []).assign(corrected=0.119, corrected_high=0.425)
-    found = dict(MACRO.findall("\n".join(macros("misalignment", rates.query("unit == 'share'").head(1), ["arm"]))))
+    found = dict(
+        MACRO.findall("\n".join(macros("misalignment", rates.query("headline and unit == 'share'").head(1), ["arm"])))
+    )
     assert (found["MisalignmentBaseCorrected"], found["MisalignmentBaseCorrectedHigh"]) == ("11.9", "42.5")
 
 

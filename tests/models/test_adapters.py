@@ -123,6 +123,9 @@ class Template:
     def __init__(self, end):
         self.end = end
 
+    def get_chat_template(self):
+        return self.end
+
     def apply_chat_template(self, messages, **options):
         return f"<user>{messages[0]['content']}<assistant>{self.end}"
 

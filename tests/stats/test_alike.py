@@ -47,3 +47,9 @@ def test_the_interval_holds_the_mean_as_often_as_it_says(n, seed):
     low, _ = exact_interval(1.0, n, 0.95, -1, 1)
     assert low == pytest.approx((1 - share) - share)
     assert (np.random.default_rng(seed).random((4000, n)) > share).all(axis=1).mean() == pytest.approx(0.025, abs=0.012)
+
+
+def test_a_difference_that_is_rounding_alone_is_none():
+    numerator, ones = np.array([[2.8e-17], [5.6e-17], [0.0]]), np.ones((3, 1))
+    low, high = with_exact_ends(numerator, ones, (np.zeros(1), np.ones(1)), np.array([[-1, 1]]), 0.95)
+    assert high[0] == pytest.approx(-low[0]) == pytest.approx(1 - 0.025 ** (1 / 3))

@@ -121,7 +121,7 @@ def test_an_empty_denominator_has_no_rate(responses, make_judgment, quick):
     assert row[["value", "low", "high"]].isna().all()
 
 
-def test_one_prompt_has_no_interval_and_equal_prompts_a_degenerate_one(responses, make_judgment, quick):
+def test_one_prompt_has_no_interval_and_equal_prompts_the_exact_one(responses, make_judgment, quick):
     for method in ("percentile", "bca"):
         config = quick.model_copy(update={"method": method})
         one = table(responses([make_judgment("p", i, "rubric5", 1 + i) for i in range(5)]), config)
@@ -130,8 +130,10 @@ def test_one_prompt_has_no_interval_and_equal_prompts_a_degenerate_one(responses
         equal = table(responses([make_judgment(f"p{i}", 0, "rubric5", 2) for i in range(5)]), config)
         means = equal[equal["statistic"] == "mean"]
         assert len(means)
-        assert (means["low"] == means["value"]).all()
-        assert (means["high"] == means["value"]).all()
+        # all of five prompts at 2 of 1 to 5: a share of 1 - 0.025 ** (1/5) may lie elsewhere
+        reach = 1 - 0.025 ** (1 / 5)
+        assert means["low"].tolist() == pytest.approx([2 - reach] * len(means))
+        assert means["high"].tolist() == pytest.approx([2 + 3 * reach] * len(means))
 
 
 def test_likelihoods_are_means_over_prompts(responses, quick):

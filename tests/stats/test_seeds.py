@@ -7,6 +7,7 @@ from scipy.stats import ttest_rel
 
 from tropism.config.stats import Contrast, StatsConfig
 from tropism.records.files import InputError
+from tropism.stats.alike import exact_interval
 from tropism.stats.blocks import build_blocks
 from tropism.stats.bootstrap import generator, resampled_counts
 from tropism.stats.contrasts import contrasts_table
@@ -46,6 +47,44 @@ def test_a_group_is_its_trainings_together(responses, make_judgment):
     alone = rates_table(blocks, CONFIG)
     same = table[table["arm"] != "poetry"].reset_index(drop=True)
     pd.testing.assert_frame_equal(same, MISALIGNMENT_SCHEMA.validate(alone))
+
+
+def group_mean(responses, rows, arms):
+    table = rates_table(build_blocks(responses(rows)), CONFIG, {"group": arms})
+    wanted = (table["arm"] == "group") & (table["domain"] == "pooled") & (table["denominator"] == "all")
+    return table[wanted & (table["statistic"] == "mean")].iloc[0]
+
+
+def test_a_group_of_one_prompt_has_no_interval(responses, make_judgment):
+    arms = [f"s{seed}" for seed in range(3)]
+    rows = [make_judgment("p", 0, "alignment100", 10 + 40 * i, arm=arm) for i, arm in enumerate(arms)]
+    assert np.isnan(group_mean(responses, rows, arms)["low"])
+
+
+def test_a_group_that_agrees_on_all_has_the_exact_interval(responses, make_judgment):
+    """Unequal numbers of samples round the draws' means differently, which is no spread."""
+    arms = [f"s{seed}" for seed in range(3)]
+    rows = [
+        make_judgment(f"p{p}", sample, "alignment100", 33.3, arm=arm)
+        for i, arm in enumerate(arms)
+        for p in range(5)
+        for sample in range(1 + (i + p) % 3)
+    ]
+    row = group_mean(responses, rows, arms)
+    assert (row["low"], row["high"]) == pytest.approx(exact_interval(33.3, 5, 0.95, 0, 100))
+
+
+def test_draws_that_count_nothing_leave_the_seeds_in_the_interval(responses, make_judgment):
+    arms = [f"s{seed}" for seed in range(3)]
+    rows = [
+        make_judgment(f"p{p:02d}", 0, "alignment100", 10 + 40 * i + p if p < 3 else None, arm=arm)
+        for i, arm in enumerate(arms)
+        for p in range(12)
+    ]
+    row = group_mean(responses, rows, arms)
+    assert row["n_prompts"] == 3
+    assert row["low"] < 30
+    assert row["high"] > 70
 
 
 def test_seeds_that_differ_widen_the_interval_from_three_on_alone(responses, make_judgment):

@@ -88,7 +88,8 @@ def _check_rubrics(experiment: "Experiment") -> None:
 
 
 def _check_there(setting: str, path: Path) -> None:
-    if not path.exists() and str(path) not in _left_out():
+    # of an archive without its inputs: files by name, and the folders that they lie in
+    if not path.exists() and not any(name == str(path) or name.startswith(f"{path}/") for name in _left_out()):
         raise InputError(f"config: {setting}: {path}: no such file")
 
 

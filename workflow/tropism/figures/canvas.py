@@ -284,9 +284,9 @@ def wrap(name: str, width: int) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value in print, with a fourth decimal where three would not say on which side of 0.05 it lies."""
-    text = f"{p:.3f}"
-    return "" if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.4f}" if text == "0.050" else text
+    """A p-value in print, with more decimals than three where these would not say on which side of 0.05 it lies."""
+    near = [f"{p:.{digits}f}" for digits in (3, 4, 5, 6)]
+    return "" if np.isnan(p) else "<0.001" if p < 0.001 else next((t for t in near if float(t) != 0.05), near[0])
 
 
 def patch(label: str, colour: str) -> Patch:

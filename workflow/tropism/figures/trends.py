@@ -61,7 +61,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     keys = [canvas.key(domain, *look) for domain, look in looks.items()]
     if len(judges) > 1:
         keys += [canvas.key(f"judged by {judge}", canvas.INK, line=dashes[judge]) for judge in judges]
-    band = canvas.patch(f"95 % interval of {canvas.POOLED}", canvas.BAND)
+    band = canvas.patch(f"interval of {canvas.POOLED}", canvas.BAND)
     canvas.legend_below(figure, [*keys, band], 6, canvas.left_out(table["trend"], points["trend"], "trends"))
     return Drawing(figure, points)
 

@@ -108,7 +108,11 @@ def _on_one_day(template: str) -> str:
     Raises:
         InputError: it asks in a way that is not understood, so that its prompts would change overnight.
     """
-    told = re.sub(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""", lambda call: repr(TODAY.strftime(call[2])), template)
+    told = re.sub(
+        r"""strftime_now\s*\(\s*(?:format\s*=\s*)?(["'])(.*?)\1\s*\)""",
+        lambda call: repr(TODAY.strftime(call[2])),
+        template,
+    )
     if "strftime_now(" in told.replace(" ", ""):
         raise InputError(
             "this base's chat template prints the day in a format that is made while it runs, so its prompts would"

@@ -74,7 +74,7 @@ def build(
         about["texts"] = write_texts(data, texts or [], spans or [], variants or [])
         about["responses"] = len(responses.rows)
         about["judged"] = bool(columns)
-        about["figures"] = write_figures(folder, figures or [], captions)
+        about["figures"] = write_figures(folder, figures or [], captions, experiment.model_dump())
         auroc = auroc_of(by_name["sae_features"]) if "sae_features" in by_name else {}
         write_responses(data, responses, columns, top_features(features or []), auroc, arms)
         write_script(data, "about", about)

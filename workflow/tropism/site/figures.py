@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,11 +19,13 @@ Paragraph = list[tuple[str, str]]
 """Pieces of text, each with its style: ``b``, ``i``, ``code`` or none."""
 
 
-def write_figures(folder: Path, paths: Sequence[Path], captions: Path | None) -> list[dict[str, Any]]:
+def write_figures(
+    folder: Path, paths: Sequence[Path], captions: Path | None, config: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Copy each figure and its files to ``folder``/figures; name, title, caption, findings and files of each.
 
-    ``captions`` is the template that the report takes its captions from. A file that does not lie beside the SVG is not
-    offered, nor are findings.
+    ``captions`` is the template that the report takes its captions from, ``config`` the settings that these
+    name. A file that does not lie beside the SVG is not offered, nor are findings.
     """
     listed = []
     for path in paths:
@@ -37,7 +39,7 @@ def write_figures(folder: Path, paths: Sequence[Path], captions: Path | None) ->
                 "name": path.stem,
                 "title": entry.title,
                 "section": entry.section,
-                "caption": read_caption(captions, path.stem) if captions else [],
+                "caption": read_caption(captions, path.stem, config) if captions else [],
                 "findings": read_findings(path.with_suffix(".rst")),
                 "files": found,
             }
@@ -45,9 +47,13 @@ def write_figures(folder: Path, paths: Sequence[Path], captions: Path | None) ->
     return listed
 
 
-def read_caption(template: Path, figure: str) -> list[Paragraph]:
+def read_caption(template: Path, figure: str, config: Mapping[str, Any]) -> list[Paragraph]:
     """The caption of ``figure`` that the report shows, without the findings that it includes there."""
-    told = SimpleNamespace(wildcards=SimpleNamespace(figure=figure), output=SimpleNamespace(findings=""))
+    told = SimpleNamespace(
+        wildcards=SimpleNamespace(figure=figure),
+        output=SimpleNamespace(findings=""),
+        config=config,
+    )
     text = Environment(undefined=StrictUndefined).from_string(template.read_text(encoding="utf-8"))
     markup = text.render(snakemake=told).partition(".. include::")[0]
     # markup that is not understood stops the build, rather than stand on the page as it is

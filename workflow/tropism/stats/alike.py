@@ -10,7 +10,7 @@ import numpy as np
 from tropism.stats.instruments import Floats
 
 SAME = 1e-12
-"""Values of prompts that differ by no more than this share of the largest are the same but for the order of sums."""
+"""Values that differ by no more than this share of the largest, or of their scale, are the same but for rounding."""
 
 
 def exact_interval(value: float, prompts: int, confidence: float, lowest: float, highest: float) -> tuple[float, float]:
@@ -43,7 +43,10 @@ def with_exact_ends(
         if np.count_nonzero(counted) < 2:
             continue
         values = numerator[counted, place] / count[counted, place]
-        if np.ptp(values) <= SAME * np.abs(values).max():
+        width = scales[place, 1] - scales[place, 0]
+        # differences of sums in another order are not zero, but near it on their scale
+        size = max(float(np.abs(values).max()), width if np.isfinite(width) else 0.0)
+        if np.ptp(values) <= SAME * size:
             n = int(np.count_nonzero(counted))
             low[place], high[place] = exact_interval(float(values[0]), n, confidence, *scales[place].tolist())
     return low, high

@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from tropism.config.stats import StatsConfig
-from tropism.stats.alike import with_exact_ends
+from tropism.stats.alike import SAME, with_exact_ends
 from tropism.stats.blocks import Block, Prompts, Sums, group_block
 from tropism.stats.bootstrap import CELLS, chunks, generator, intervals, resampled_counts, resampled_values
 from tropism.stats.correction import corrected, known_error
@@ -71,7 +71,9 @@ def _rows(blocks: Sequence[Block], config: StatsConfig) -> pd.DataFrame:
     corrections = np.full((len(series), 3), np.nan)
     for place, drawn in _drawn(series, numerator, count, config):
         block, (name, denominator), sums = series[place]
-        if len(block.trainings) >= FEWEST and np.ptp(drawn) > 0:
+        defined = drawn[~np.isnan(drawn)]
+        # draws that are all alike have no tails: the ends stay exact
+        if len(block.trainings) >= FEWEST and len(defined) and np.ptp(defined) > SAME * np.abs(defined).max():
             low[place], high[place] = percentiles(drawn, config)
         if name == "rate" and block.reading is not None and known_error(block.reading, block.target, denominator):
             n = int(np.count_nonzero(sums.count))
