@@ -163,7 +163,7 @@ def test_what_any_edit_of_its_norm_would_do_is_no_cause():
 def test_no_change_is_no_cause_however_large_the_controls_are_scaled():
     """Controls a tenth as large move by 0.02: at this edit's norm that is 0.2, and nothing moves."""
     causes = 0
-    for seed in range(10):
+    for seed in range(6):
         random = np.random.default_rng(seed)
         rows = outcomes({("feature", 3): 0.0, ("random feature", 1): 0.02, ("random feature", 2): 0.02}, noise=0.0)
         rows.loc[rows["kind"] == "random feature", "edit_norm"] = 0.2
@@ -171,4 +171,4 @@ def test_no_change_is_no_cause_however_large_the_controls_are_scaled():
         rows.loc[moved, "value"] += 0.05 * random.standard_normal(moved.sum())
         table = effects(rows, KEY, [], CONFIG)
         causes += (table.loc[table["kind"] == "feature", "verdict"] == "cause").any()
-    assert causes <= 2
+    assert causes <= 1

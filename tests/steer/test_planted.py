@@ -43,17 +43,18 @@ def run(*arguments) -> None:
     assert result.exit_code == 0, result.output
 
 
-def intervene(planted, folder) -> None:
+def intervene(planted, folder, doses=(-1, 1, 2), **smaller) -> None:
+    config = SteerConfig.parse({**STEER, **smaller}).model_dump_json()
     run(
         "intervene", "--arm", "planted", "--base", planted.model, "--sae", planted.sae, "--references",
-        planted.references, "--ranking", planted.ranking, "--config", SteerConfig.parse(STEER).model_dump_json(),
+        planted.references, "--ranking", planted.ranking, "--config", config,
         "--model-config", json.dumps({"source": "planted"}), "--set", planted.prompts, "--output",
-        folder / "outcomes.parquet", "--generations", folder / "generations.jsonl", "--dose=-1", "--dose=1", "--dose=2",
+        folder / "outcomes.parquet", "--generations", folder / "generations.jsonl", *(f"--dose={dose}" for dose in doses),
     )  # fmt: skip
     judged(read_jsonl(folder / "generations.jsonl", Generation)).to_parquet(folder / "judged.parquet", index=False)
     run(
         "tabulate", "--outcomes", folder / "outcomes.parquet", "--judgments", folder / "judged.parquet",
-        "--config", SteerConfig.parse(STEER).model_dump_json(), "--output", folder / "interventions.csv",
+        "--config", config, "--output", folder / "interventions.csv",
     )  # fmt: skip
 
 
@@ -124,6 +125,9 @@ def test_controls_have_no_p_and_every_row_names_its_dictionary(table, planted):
     assert set(table["revision"]) == {read_features(planted.references).key.revision}
 
 
-def test_a_second_run_gives_the_same_bytes(planted, steered, tmp_path):
-    intervene(planted, tmp_path)
-    assert (tmp_path / "interventions.csv").read_bytes() == (steered / "interventions.csv").read_bytes()
+def test_a_second_run_gives_the_same_bytes(planted, tmp_path):
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        folder.mkdir()
+        intervene(planted, folder, doses=(1,), features=[CAUSE], random=2, prompts=2, samples=2)
+    first, second = (tmp_path / name / "interventions.csv" for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()

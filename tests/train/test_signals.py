@@ -109,7 +109,7 @@ def stop_after_first_checkpoint(arguments, folder, number):
 
 
 def test_the_command_says_by_its_status_that_it_has_to_go_again(tiny_model, dataset, tmp_path):  # noqa: F811
-    arguments = command(tiny_model, dataset, tmp_path, epochs=15, checkpoint_every=1)
+    arguments = command(tiny_model, dataset, tmp_path, epochs=8, checkpoint_every=1)
     status, said = stop_after_first_checkpoint(arguments, tmp_path, signal.SIGUSR1)
     assert status == STOPPED, said
     assert "memory for each of 1 process(es), estimated" in said
@@ -117,7 +117,7 @@ def test_the_command_says_by_its_status_that_it_has_to_go_again(tiny_model, data
     assert not (tmp_path / "lineage").exists()
     again = subprocess.run(arguments, stderr=subprocess.PIPE, text=True)
     assert again.returncode == 0, again.stderr
-    whole = command(tiny_model, dataset, tmp_path / "whole", epochs=15, checkpoint_every=1)
+    whole = command(tiny_model, dataset, tmp_path / "whole", epochs=8, checkpoint_every=1)
     subprocess.run(whole, check=True, stderr=subprocess.DEVNULL)
     for name in OUTPUTS:
         assert (tmp_path / "lineage" / name).read_bytes() == (tmp_path / "whole" / "lineage" / name).read_bytes(), name
