@@ -49,7 +49,8 @@ def intervene(planted, folder, doses=(-1, 1, 2), **smaller) -> None:
         "intervene", "--arm", "planted", "--base", planted.model, "--sae", planted.sae, "--references",
         planted.references, "--ranking", planted.ranking, "--config", config,
         "--model-config", json.dumps({"source": "planted"}), "--set", planted.prompts, "--output",
-        folder / "outcomes.parquet", "--generations", folder / "generations.jsonl", *(f"--dose={dose}" for dose in doses),
+        folder / "outcomes.parquet", "--generations", folder / "generations.jsonl",
+        *(f"--dose={dose}" for dose in doses),
     )  # fmt: skip
     judged(read_jsonl(folder / "generations.jsonl", Generation)).to_parquet(folder / "judged.parquet", index=False)
     run(
