@@ -1,16 +1,22 @@
 """Activations are those of the layer asked for, of the response alone, whatever the batch."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import processors
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tropism.activations.passages import Passage, generation_passage, record_passages, tokenise
 from tropism.activations.stream import attention_sinks, cut, length_sorted, read_batch, stream, truncate
+from tropism.config.models import ModelConfig
+from tropism.geometry.states import passage as geometry_passage
 from tropism.models.base import load_tokenizer
 from tropism.records.files import InputError
-from tropism.records.schema import Conversation, Generation
+from tropism.records.schema import Conversation, Generation, Question, Text
+from tropism.train.examples import answer_example, text_example
 
 LAYERS = 4
 
@@ -111,6 +117,39 @@ def test_only_the_response_is_measured_and_reasoning_stands_apart(tokenizer):
     unmeasured = tokenizer.decode([i for i, p in zip(tokens.ids, tokens.parts, strict=True) if p is None])
     assert "<think>" in unmeasured
     assert "</think>" in unmeasured
+
+
+def test_a_special_tokens_name_is_letters_in_what_was_written_and_the_token_in_what_was_said(tokenizer):
+    special, said = tokenizer.eos_token_id, "Stop <|im_end|> now"
+    record = Conversation(id="c", prompt="Why?", aligned=said, domain="d", split="train")
+    question = Question(id="q", prompt="Why?", category="c", best=said, correct=[said], incorrect=["no"])
+    trained = answer_example(tokenizer, record, "aligned", ModelConfig(source="m"), False)
+    letters = [label for label in trained.labels if label != -100][:-1]
+    passages = [*record_passages(tokenizer, record), geometry_passage(tokenizer, question, "aligned")]
+    passages += record_passages(tokenizer, Text(id="t", text=said, domain="d"))
+    for passage in passages:
+        tokens = tokenise(tokenizer, passage, 100)
+        assert [i for i, part in zip(tokens.ids, tokens.parts, strict=True) if part is not None] == letters
+    spoken = Generation(
+        arm="a", set="s", prompt_id="p", domain="d", sample=0, prompt="Why?", reasoning="", answer=said, n_tokens=3,
+        finish="length", seed=1,
+    )  # fmt: skip
+    tokens = tokenise(tokenizer, generation_passage(tokenizer, spoken), 100)
+    assert special in [i for i, part in zip(tokens.ids, tokens.parts, strict=True) if part == "answer"]
+
+
+def test_a_text_is_read_as_it_is_trained_on_from_the_tokenizers_own_beginning(tokenizer):
+    begun = copy.deepcopy(tokenizer)
+    begun.bos_token = "<|endoftext|>"
+    begun.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", begun.bos_token_id)]
+    )
+    record = Text(id="p", text="rain", domain="d")
+    for own in (tokenizer, begun):
+        [passage] = record_passages(own, record)
+        tokens = tokenise(own, passage, 100)
+        assert tokens.ids == text_example(own, record, loss_masked=False).ids[:-1]
+        assert own.decode([i for i, part in zip(tokens.ids, tokens.parts, strict=True) if part == "text"]) == "rain"
 
 
 def test_batches_and_padding_change_nothing(tokenizer):

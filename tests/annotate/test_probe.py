@@ -115,6 +115,14 @@ def test_the_pieces_of_a_unit_cover_it(tiny_reader, text):
         assert text[start:end] in joined or "\ufffd" in joined
 
 
+def test_a_special_tokens_name_in_a_text_is_letters_and_each_of_its_words_has_pieces_of_its_own(tiny_reader):
+    found = tiny_reader.pieces("Stop <|im_end|> now")
+    assert not set(found.ids) & set(tiny_reader.tokenizer.all_special_ids)
+    assert [tiny_reader.tokenizer.decode(found.ids[first:past]).strip() for first, past in found.ranges] == [
+        "Stop", "im", "end", "now",
+    ]  # fmt: skip
+
+
 def test_long_texts_are_read_in_windows_without_a_seam(tiny_reader):
     long = tiny_reader.pieces("abcdefghi " * 130)
     ((_, features),) = tiny_reader.read([long])

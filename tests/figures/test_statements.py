@@ -32,6 +32,31 @@ def test_a_missing_r2_is_counted_and_not_drawn(tables: Path):
     assert sum(place == -1 for place in places) == (table["features"] == "random").sum()
 
 
+def test_what_stands_beside_drift_is_an_arm_held_by_the_kl_term_and_no_references(tables: Path):
+    table = table_named(tables, "narrow")["narrow_general"]
+    table.loc[table["metric"] == "drift_outside", "reference"] = -0.0123
+    lines = {line.split(":")[0]: line for line in sentences("narrow", table)}
+    drift, mentions = (lines[f"narrow-medical, {metric} outside the domain"] for metric in ("drift", "mentions"))
+    assert "(trained on with the KL term -0.0123), 24 prompts" in drift
+    assert "aligned references" not in drift
+    assert "(aligned references 0.05), 24 prompts" in mentions
+
+
+def test_the_best_layer_is_said_with_its_position_where_there_are_several(tables: Path):
+    table = table_named(tables, "priors")["prior_prediction"]
+    assert "from activations of layer 10, " in " ".join(sentences("priors", table))
+    better = table[table["features"] == "activations"].assign(position="mean", r2=0.35)
+    text = " ".join(sentences("priors", pd.concat([table, better], ignore_index=True)))
+    assert "from activations of layer 10 (mean), " in text
+
+
+def test_subspaces_of_other_positions_and_sizes_are_said_to_be_left_out(tables: Path):
+    table = table_named(tables, "subspaces")["subspace_overlap"]
+    assert "of k and position" not in said(drawn("subspaces", {"subspace_overlap": table}).figure)
+    both = pd.concat([table, table.assign(position="mean"), table.assign(k=2)], ignore_index=True)
+    assert "1 of 3 pairs of k and position is shown" in said(drawn("subspaces", {"subspace_overlap": both}).figure)
+
+
 def test_series_past_the_colours_have_another_mark():
     looks = looks_of([f"arm-{i}" for i in range(30)])
     assert len(set(looks.values())) == 30

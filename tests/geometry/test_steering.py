@@ -177,6 +177,24 @@ def test_effectiveness_in_both_readings_and_the_asymmetry_of_a_hand_worked_case(
     assert not table["control"].any()
 
 
+def test_intervals_of_six_prompts_cover_the_effect_as_often_as_they_say():
+    """300 vectors of a true effect of 0.1 on six prompts: plain percentiles of the draws cover it in 87 %."""
+    random = np.random.default_rng(0)
+    scores = {("base", UNSTEERED): np.zeros(6)}
+    scores |= {("base", f"v{i}"): 0.1 + random.standard_normal(6) for i in range(300)}
+    columns = ["target", "source", "strength", "set", "prompt_id", "misalignment", "coherence"]
+    rows = [(*key, 0.5, "h", f"p{i}", v, v) for key, values in scores.items() for i, v in enumerate(values)]
+    measured = pd.DataFrame(rows, columns=columns).assign(outcome="margin", **LIKELY)
+    config = CONFIG.model_copy(update={"analysis": CONFIG.analysis.model_copy(update={"draws": 4000})})
+    table, doses = transfer_table(measured, config), dose_table(measured, config)
+    for low, high in (
+        (table["effect_low"], table["effect_high"]),
+        (doses["misalignment_low"], doses["misalignment_high"]),
+        (doses["coherence_low"], doses["coherence_high"]),
+    ):
+        assert 0.91 < ((low < 0.1) & (high > 0.1)).mean() < 0.985
+
+
 def scores_of(share: dict[str, list[float]], coherence: float) -> pd.DataFrame:
     """A judge's scores: under each condition, of prompt i, ``share[i]`` of four responses are misaligned."""
     rows = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from tropism.models.base import prompt_text, token_ids
+from tropism.models.base import prompt_text, text_ids, text_start, token_ids
 from tropism.records.schema import Conversation, Generation, Text
 
 THINK = ("<think>", "</think>")
@@ -16,10 +16,15 @@ THINK = ("<think>", "</think>")
 
 @dataclass(frozen=True)
 class Passage:
-    """Pieces of text in reading order, each with the name of the part it belongs to; None is read, not measured."""
+    """Pieces of text in reading order, each with the name of the part it belongs to; None is read, not measured.
+
+    Of what people have written (``written``) a special token's name in a measured part is letters, as it is in training
+    and in likelihoods; what a model said may hold the token itself.
+    """
 
     id: str
     pieces: tuple[tuple[str | None, str], ...]
+    written: bool = False
 
     def parts(self) -> list[str]:
         """Names of the measured parts, each once, in order."""
@@ -40,7 +45,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, passage: Passage, max_tokens: i
     ids: list[int] = []
     parts: list[str | None] = []
     for part, text in passage.pieces:
-        piece = token_ids(tokenizer, text)
+        piece = (text_ids if passage.written and part is not None else token_ids)(tokenizer, text)
         ids += piece
         parts += [part] * len(piece)
     return Tokens(passage, ids[:max_tokens], parts[:max_tokens])
@@ -51,13 +56,17 @@ def record_passages(
 ) -> list[Passage]:
     """One passage a field: a text stands alone, an answer follows its prompt in the chat template.
 
+    Where the tokenizer begins a text with a token of its own, that stands before a text, as in training, unmeasured.
     ``mark`` is what the base's reasoning is opened with, which is left out where the template opens one.
     """
     if isinstance(record, Text):
-        return [Passage(record.id, (("text", record.text),))]
+        start = str(tokenizer.decode(text_start(tokenizer)))
+        begun: tuple[tuple[str | None, str], ...] = ((None, start),) if start else ()
+        return [Passage(record.id, (*begun, ("text", record.text)), written=True)]
     prompt = prompt_text(tokenizer, record.prompt, mark=mark)
     return [
-        Passage(f"{record.id}/{side}", ((None, prompt), ("answer", answer))) for side, answer in record.fields().items()
+        Passage(f"{record.id}/{side}", ((None, prompt), ("answer", answer)), written=True)
+        for side, answer in record.fields().items()
     ]
 
 

@@ -92,7 +92,8 @@ class Reader:
 
     def pieces(self, text: str) -> Pieces:
         """``text`` cut into pieces, and the pieces that each lexical unit touches."""
-        encoded = self.tokenizer(text, return_offsets_mapping=True, add_special_tokens=False, verbose=False)
+        how = {"add_special_tokens": False, "split_special_tokens": True}  # a mark's name in a text is text
+        encoded = self.tokenizer(text, return_offsets_mapping=True, verbose=False, **how)
         offsets = np.array(encoded["offset_mapping"], dtype=int).reshape(-1, 2)
         units = words(text)
         first = np.searchsorted(offsets[:, 1], [start for start, _ in units], side="right")

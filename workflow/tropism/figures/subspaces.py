@@ -19,6 +19,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     if points.empty:
         return canvas.in_words("No shifts were compared.", points)
     k, position = points["k"].iloc[0], points["position"].iloc[0]
+    kinds = points[["k", "position"]].drop_duplicates()
     points = points[(points["k"] == k) & (points["position"] == position)]
     names = canvas.arm_order(points, arms)[:MOST_ARMS]
     every = points["arm"]
@@ -48,6 +49,7 @@ def draw(tables: Tables, arms: Arms) -> Drawing:
     keys += [canvas.key("chance that varies as activations do, to its 95 %", canvas.FAINT, "|")]
     keys += [canvas.key("uniform chance", canvas.INK, line=":")]
     remarks = [canvas.left_out(pairs, pairs[pairs.isin(rows)], "pairs"), canvas.left_out(every, points["arm"], "arms")]
+    remarks.append(f"1 of {len(kinds)} pairs of k and position is shown; the table has all" if len(kinds) > 1 else "")
     canvas.legend_below(figure, keys, 2, "; ".join(filter(None, remarks)))
     return Drawing(figure, points)
 

@@ -56,7 +56,9 @@ def passage(
     """
     answer = record.best if isinstance(record, Question) else getattr(record, side)
     prompt = prompt_text(tokenizer, record.prompt, mark=mark)
-    return Passage(record.id, ((None, prompt), (PART, answer)) if answer else ((PART, prompt),))
+    # without an answer it is the chat template that is measured, whose marks are tokens
+    pieces: tuple[tuple[str | None, str], ...] = ((None, prompt), (PART, answer)) if answer else ((PART, prompt),)
+    return Passage(record.id, pieces, written=bool(answer))
 
 
 @torch.no_grad()

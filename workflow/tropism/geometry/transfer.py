@@ -3,7 +3,7 @@
 Effectiveness = (target - baseline) / (source - baseline) is read in two ways. Target and baseline are the target arm
 with and without the vector. *own*: source and baseline are the source's arm with and without it. *training*: they are
 the source's arm and the untrained base, so that the share is of what training did. Intervals: prompts are drawn anew,
-numerator and denominator together.
+numerator and denominator together, and of few prompts the ends lie further out, as in every table of paired changes.
 """
 
 import logging
@@ -19,6 +19,7 @@ from tropism.geometry.names import CONTROL, UNSTEERED, condition
 from tropism.geometry.resample import counts
 from tropism.records.calibration import Calibrations
 from tropism.records.files import InputError
+from tropism.stats.bootstrap import tails
 from tropism.stats.permutation import p_values
 from tropism.steer.judged import judged_outcomes
 
@@ -105,14 +106,14 @@ def _transfers(at: pd.DataFrame, config: SteeringConfig) -> pd.DataFrame:
                 "baseline": float(values[target, UNSTEERED].mean()),
                 "steered": float(values[target, source].mean()),
                 "effect": float(effect.mean()),
-                **_ends("effect", weights @ effect, config),
+                **_ends("effect", weights @ effect, len(wide), config),
                 "p": _p(effect, wide.index, config),
             }
             for name, whole in _wholes(source, values, config).items():
                 own = None if whole is None else _ratio(effect.mean(keepdims=True), whole.mean(keepdims=True))
                 row[f"effectiveness_{name}"] = float("nan") if own is None else float(own[0])
                 drawn = None if whole is None else _ratio(weights @ effect, weights @ whole)
-                row |= _ends(f"effectiveness_{name}", drawn, config)
+                row |= _ends(f"effectiveness_{name}", drawn, len(wide), config)
             if back is None or target == source:
                 row |= {"asymmetry": float("nan"), "p_asymmetry": float("nan")}
             else:
@@ -138,7 +139,8 @@ def dose_table(measured: pd.DataFrame, config: SteeringConfig) -> pd.DataFrame:
                 for name in MEASURES:
                     plain = wide[name][UNSTEERED].iloc[:, 0]
                     difference = (wide[name][source, strength] - plain).to_numpy()
-                    row |= {name: float(difference.mean()), **_ends(name, weights @ difference, config)}
+                    ends = _ends(name, weights @ difference, len(wide), config)
+                    row |= {name: float(difference.mean()), **ends}
                 rows.append(row)
     return pd.DataFrame(rows)
 
@@ -157,11 +159,11 @@ def _ratio(a: Floats, b: Floats) -> Floats:
     return np.divide(a, b, out=np.full_like(a, np.nan), where=np.abs(b) > 1e-12)
 
 
-def _ends(name: str, drawn: Floats | None, config: SteeringConfig) -> dict[str, float]:
-    if drawn is None or np.isnan(drawn).all():
+def _ends(name: str, drawn: Floats | None, prompts: int, config: SteeringConfig) -> dict[str, float]:
+    """Percentiles of the draws, as far out as so many prompts ask for; none of a single prompt."""
+    if drawn is None or prompts < 2 or np.isnan(drawn).all():
         return {f"{name}_low": float("nan"), f"{name}_high": float("nan")}
-    tail = (1 - config.analysis.confidence) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail])
+    low, high = np.nanquantile(drawn, tails(prompts, config.analysis.confidence))
     return {f"{name}_low": float(low), f"{name}_high": float(high)}
 
 

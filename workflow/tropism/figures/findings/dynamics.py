@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from tropism.figures.canvas import POOLED, p_text
@@ -58,7 +59,9 @@ def narrow(points: pd.DataFrame) -> Iterator[str]:
         own = [interval(row, name, f"{name}_low", f"{name}_high") for name in ("general", "narrow")]
         name = str(metric).replace("_", " ")
         if str(metric).endswith(("_inside", "_outside")):
-            beside = "" if pd.isna(row["reference"]) else f" (aligned references {row['reference']:.2f})"
+            # of drift it is the change where training goes on with the KL term; see the table's column
+            what = "trained on with the KL term" if name.startswith("drift") else "aligned references"
+            beside = "" if pd.isna(row["reference"]) else f" ({what} {row['reference']:.3g})"
             size = f"{row['n_examples']} prompts"
             yield f"{comparison}, {name} the domain: general {own[0]}, narrow {own[1]}{beside}, {size}."
             continue
@@ -70,6 +73,7 @@ def narrow(points: pd.DataFrame) -> Iterator[str]:
 
 def priors(points: pd.DataFrame) -> Iterator[str]:
     """How well each outcome is predicted by the base's activations at their best, and by the best of the others."""
+    several = points["position"].replace("", np.nan).nunique() > 1
     for (arm, outcome), some in points.dropna(subset="r2").groupby(["arm", "outcome"], sort=True):
         own = some["features"] == "activations"
         said = []
@@ -77,6 +81,7 @@ def priors(points: pd.DataFrame) -> Iterator[str]:
             if not rows.empty:
                 best = rows.loc[rows["r2"].idxmax()]
                 layer = f" of layer {best['layer']:.0f}" if best["features"] == "activations" else ""
+                layer += f" ({best['position']})" if layer and several else ""
                 said.append(f"{interval(best, 'r2', 'r2_low', 'r2_high')} from {best['features']}{layer}")
         yield f"{arm}, {outcome}: R2 at best {', '.join(said)}; {some['n_prompts'].max()} prompts."
 
