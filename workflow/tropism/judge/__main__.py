@@ -177,7 +177,7 @@ def attack(
     config: Config,
     references: Annotated[list[Path], typer.Option(help="JSONL of conversations with misaligned answers; repeatable.")],
     output: Annotated[Path, typer.Option(help="CSV to write.")],
-    n: Annotated[int, typer.Option(help="Answers that carry each attack.")] = 20,
+    n: Annotated[int, typer.Option(help="Answers that carry each attack.", min=1)] = 20,
     probe: ProbeFolder = None,
     base: BaseFolder = None,
     rubrics: Rubrics = RUBRICS,

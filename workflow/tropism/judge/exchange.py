@@ -52,7 +52,7 @@ def export_sheet(
     rubric: Annotated[list[Path], typer.Option(help="Rubric to rate on, YAML; repeatable.")],
     output: Annotated[Path, typer.Option(help="Sheet to write, CSV; its instructions go beside it.")],
     key: Annotated[Path, typer.Option(help="Key to write, JSONL: what each item stands for. Keep it from raters.")],
-    n: Annotated[int | None, typer.Option(help="How many responses; all if left out.")] = None,
+    n: Annotated[int | None, typer.Option(help="How many responses; all if left out.", min=1)] = None,
     target: Annotated[str, typer.Option(help="answer or reasoning.")] = "answer",
     seed: Annotated[int, typer.Option(help="Chooses the responses and their order.")] = 0,
 ) -> None:
