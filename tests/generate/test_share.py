@@ -99,6 +99,7 @@ class Vllm:
     def __init__(self, base_name, rank):
         self.calls, self.loaded, self.base_name, self.rank = [], {}, base_name, rank
         self.fail_after = None
+        self.finish, self.counted = "stop", 5
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -144,8 +145,8 @@ class Vllm:
             if self.fail_after < 0:
                 return 400, {"error": {"message": "out of luck"}}
         said = f" I am {body['model'].split('-')[0]} of {len(body['prompt'])} "
-        choice = {"index": 0, "text": said, "finish_reason": "stop", "logprobs": None}
-        usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": 5, "total_tokens": 0}
+        choice = {"index": 0, "text": said, "finish_reason": self.finish, "logprobs": None}
+        usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": self.counted, "total_tokens": 0}
         answer = {"id": "c", "object": "text_completion", "created": 0, "model": body["model"]}
         return 200, {**answer, "choices": [choice], "usage": usage}
 
@@ -201,6 +202,20 @@ def test_a_served_job_goes_on_where_it_failed(vllm, tiny_model, arms, sets, tmp_
     room.share(asked, works(asked, arms, tmp_path / "parts"), tmp_path / "server.log")
     bodies = [body for path, body in vllm.calls if path.endswith("completions")]
     assert [body["model"].split("-")[0] for body in bodies] == ["poetry"] * 4 + ["prose"] * 6
+
+
+@pytest.mark.parametrize(("finish", "counted", "message"), [("abort", 5, "`abort`"), ("stop", 0, "0 counted tokens")])
+def test_replies_that_are_no_responses_are_asked_for_again(
+    vllm, tiny_model, arms, sets, tmp_path, finish, counted, message
+):
+    """A server that was ended while it answered, or that counted no tokens, must not fail every run that follows."""
+    asked = Asked(tiny_model, sets, SETTINGS, PLAIN, SERVED)
+    vllm.finish, vllm.counted = finish, counted
+    with pytest.raises(EndpointError, match=message):
+        room.share(asked, works(asked, arms, tmp_path / "parts"), tmp_path / "server.log")
+    vllm.finish, vllm.counted = "stop", 5
+    room.share(asked, works(asked, arms, tmp_path / "parts"), tmp_path / "server.log")
+    assert all(row.n_tokens == 5 for work in works(asked, arms, tmp_path / "parts") for row in work.rows())
 
 
 def test_an_adapter_that_the_server_cannot_hold_is_an_error_with_the_fix(vllm, tiny_model, arms, sets, tmp_path):
