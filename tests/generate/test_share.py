@@ -1,5 +1,6 @@
 """One base answers for every arm: loaded once or served, the same files, and each arm redone alone."""
 
+import contextlib
 import json
 import shutil
 import sys
@@ -16,6 +17,7 @@ from tropism.config.evaluate import EvaluateConfig
 from tropism.config.models import ModelConfig
 from tropism.config.serving import ServingConfig
 from tropism.endpoint import EndpointError
+from tropism.generate import served
 from tropism.generate import share as room
 from tropism.generate.__main__ import app
 from tropism.generate.sample import Asked, respond
@@ -265,6 +267,16 @@ def test_the_commands_share_and_then_collect(tiny_model, arms, sets, tmp_path):
     assert set(json.loads((tmp_path / "answered.json").read_text())["arms"]) == set(arms)
 
 
+def test_a_server_that_is_started_here_is_sent_no_key(vllm, tiny_model, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "correct-horse-battery")
+    started = SERVED.model_copy(update={"serve": "vllm serve --port {port}"})
+    monkeypatch.setattr(served, "launched", lambda *_, **__: contextlib.nullcontext(vllm.url))
+    with served.served_base(tiny_model, [], started, tiny_model / "log") as base:
+        assert base.server.key == "none"
+    with served.served_base(tiny_model, [], SERVED, tiny_model / "log") as base:
+        assert base.server.key == "correct-horse-battery", "one at OPENAI_BASE_URL asks for it"
+
+
 @pytest.mark.slow
 def test_transformers_serve_answers_as_in_process(base_model, tmp_path):
     """The real server, the real 135M model, an adapter, greedy decoding, float32: the same texts."""
@@ -280,9 +292,9 @@ def test_transformers_serve_answers_as_in_process(base_model, tmp_path):
     expected = alone(base_model, arms, [tmp_path / "d.jsonl"], tmp_path / "alone")
     assert expected["base"] != [row.model_copy(update={"arm": "base"}) for row in expected["bent"]]
     for work in done:
-        for served, own in zip(work.rows(), expected[work.arm], strict=True):
+        for row, own in zip(work.rows(), expected[work.arm], strict=True):
             # `transformers serve` says `length` of what ends exactly at the limit, ended or cut
             at_limit = own.n_tokens == SETTINGS.max_new_tokens
-            assert served == (own.model_copy(update={"finish": "length"}) if at_limit else own)
+            assert row == (own.model_copy(update={"finish": "length"}) if at_limit else own)
     assert load_tokenizer(base_model).eos_token_id is not None
     assert "Uvicorn running" in (tmp_path / "server.log").read_text()

@@ -66,8 +66,8 @@ def export(project: Path, commit: Commit, folder: Path, dirty: str) -> None:
 
 def committed(project: Path, commit: Commit, folder: Path) -> dict[str, Path]:
     """The changed files as they were committed, by name, written below ``folder``; new ones were not."""
-    listed = _git(project, "ls-tree", "-r", "-z", "--name-only", commit.name).decode().split("\0")
-    found = {name: folder / name for name in commit.changed if name in set(listed)}
+    listed = set(_git(project, "ls-tree", "-r", "-z", "--name-only", commit.name).decode().split("\0"))
+    found = {name: folder / name for name in commit.changed if name in listed}
     for name, path in found.items():
         _put(path, _git(project, "cat-file", "blob", f"{commit.name}:{name}"), False)
     return found

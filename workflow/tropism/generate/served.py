@@ -34,11 +34,11 @@ class ServedBase:
     """A running server of one base; ``arm`` gives what answers as that arm."""
 
     def __init__(self, url: str | None, base: Path, settings: ServingConfig) -> None:
-        """Nothing is sent yet."""
+        """Nothing is sent yet. A server that was started here, at ``url``, is given no key."""
         self.base, self.settings = base, settings
         limits = {name: getattr(settings, name) for name in ("concurrency", "timeout_s", "retries")}
         name = settings.served or str(base)
-        self.server = Server.from_environment(url, name, **limits)
+        self.server = Server.from_environment(None, name, **limits) if url is None else Server(url, name, **limits)
 
     @contextlib.contextmanager
     def arm(self, name: str, adapter: Path | None, folder: Path) -> Iterator[str]:
