@@ -221,3 +221,10 @@ def test_an_id_of_one_question_is_one_prompt_though_one_file_names_no_domain(tmp
     table = pd.read_parquet(tmp_path / "out" / "judgments.parquet")
     assert set(table["prompt_id"]) == {"0", "1", "2", "3"}
     assert set(table["domain"]) == {"med"}
+
+
+@pytest.mark.parametrize("text", ["aligned=1:10:aligned:4", "rubric5=1:7:misaligned:4", "coherent=0:100:misaligned:50"])
+def test_a_score_on_another_scale_is_not_published_under_a_known_name(text):
+    with pytest.raises(InputError, match="rename the column in the file"):
+        parse_scale(text)
+    assert parse_scale("aligned=0:100:aligned:50")[1].threshold == 50, "the threshold alone may be another"
