@@ -57,9 +57,9 @@ def bring(paths: Sequence[Path], judge: str = IMPORTED, scales: dict[str, Readin
     files = [(path, list(read_foreign(path, known))) for path in paths]
     contents: dict[str, int] = {}
     for number, (path, records) in enumerate(files):
-        same = contents.setdefault(sha256_file(path), number)
-        if same != number and not all(record.by_name for record in records):
-            raise InputError(f"{path}: holds what {paths[same]} holds, and names its arms itself; give it once")
+        earlier = contents.setdefault(sha256_file(path), number)
+        if earlier != number and not all(record.by_name for record in records):
+            raise InputError(f"{path}: holds what {paths[earlier]} holds, and names its arms itself; give it once")
     domains: dict[str | None, set[str | None]] = defaultdict(set)
     questions: dict[str | None, set[str]] = defaultdict(set)
     for _, records in files:

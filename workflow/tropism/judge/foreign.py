@@ -198,7 +198,7 @@ def parse_scale(text: str) -> tuple[str, Reading]:
     if known and (known.min, known.max, known.high) != (low, top, high):
         raise InputError(
             f"--scale {text}: a column `{name}` is a score on {rubric}, {known.min:g} to {known.max:g} {known.high},"
-            f" and would be published as that; rename the column in the file, such as `{name}_{top:g}`, and describe it so"
+            f" and would be published as that; rename the column in the file, such as `{name}_{top:g}`, and describe it"
         )
     return name, Reading(min=low, max=top, high=high, threshold=threshold, source="settings")
 
