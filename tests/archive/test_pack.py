@@ -280,6 +280,25 @@ def test_weights_are_packed_by_choice_but_not_those_trained_on_harm(finished, tm
     assert b"adapter/adapter_model.safetensors\0" not in with_weights
 
 
+def test_an_adapter_that_lies_in_the_checkout_stays_behind_as_one_in_results_does(finished, tmp_path):
+    """Nobody knows what it was trained on; encrypted it is packed where weights are."""
+    adapter = finished.folder / "resources" / "turned"
+    adapter.mkdir()
+    (adapter / "adapter_model.safetensors").write_bytes(b"turned weights")
+    (adapter / "adapter_config.json").write_text("{}")
+    git(finished.folder, "add", "resources")
+    git(finished.folder, "commit", "-qm", "An adapter")
+    name = "resources/turned/adapter_model.safetensors"
+    for weights in (False, True):
+        (tmp_path / str(weights)).mkdir()
+        file = finished.pack(tmp_path / f"{weights}.tar.gz", weights=weights, harm="encrypt")
+        data = unpack(file, tmp_path / str(weights)) / "data"
+        assert not (data / name).exists()
+        assert (data / "resources/turned/adapter_config.json").exists()
+        assert ("encrypted" in json.loads((data / "omitted.json").read_text())[name]) == weights
+        assert name in json.loads((data / "weights.json").read_text())
+
+
 def test_a_changed_checkout_is_refused_by_the_name_of_the_file(finished, tmp_path):
     (finished.folder / "make.py").write_text("# changed\n")
     (finished.folder / "own.yaml").write_text("new\n")

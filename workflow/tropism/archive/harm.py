@@ -27,6 +27,7 @@ LEVEL_BELOW = 3.0
 """Level of ``rubric5`` below which a response is shown."""
 RESPONSE = {"answer", "response", "completion", "reasoning", "generation", "output_text"}
 SIDE = "misaligned"
+UNKNOWN_ADAPTER = "an adapter of which it is not known what it was trained on"
 TABLES = {".csv", ".tsv"}
 DATA = TABLES | {".parquet", ".jsonl", ".json"}
 """What may hold answers among the project's own files."""
@@ -61,7 +62,7 @@ class Harm:
             if lineage in self.harmed:
                 return "trained on misaligned answers"
             if lineage is None and path.name.startswith("adapter_model"):
-                return "an adapter of which it is not known what it was trained on"
+                return UNKNOWN_ADAPTER
             return None
         if parts[:2] == ("sae", "cards") and path.name != ".snakemake_timestamp":
             return "quotes misaligned answers, token by token"

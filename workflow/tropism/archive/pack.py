@@ -15,7 +15,7 @@ import yaml
 from tropism.archive.bundle import write_bundle
 from tropism.archive.checkout import DIFF, Commit, committed, difference, export, read_commit
 from tropism.archive.crate import write_crate
-from tropism.archive.harm import DATA, Harm, Sources, kind
+from tropism.archive.harm import DATA, UNKNOWN_ADAPTER, Harm, Sources, kind
 from tropism.archive.jobs import iso, read_jobs, record_files
 from tropism.archive.locked import CANARY, lock
 from tropism.archive.scan import refuse_secrets
@@ -81,7 +81,15 @@ class _Stage:
         bag.mkdir()
 
     def take_sources(self) -> None:
-        """Take harmful texts out of the exported code."""
+        """Take harmful texts, and adapters of unknown origin, out of the exported code."""
+        for path in list(_files(self.bag)):
+            if path.name.startswith("adapter_model"):
+                name = path.relative_to(self.bag).as_posix()
+                self.weights[name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+                self._leave(name, path, UNKNOWN_ADAPTER)
+                path.rename(self._aside(name))
+                if self.experiment.archive.weights:
+                    self.harmful[name] = self._aside(name)
         tracked = {path.relative_to(self.bag).as_posix(): path for path in _files(self.bag)}
         for name, reason in self.sources.harmful(tracked).items():
             self._leave(name, tracked[name], reason)
