@@ -124,8 +124,9 @@ def test_a_rerun_asks_only_for_what_is_missing(server, tmp_path):
     known = tmp_path / "answers.sqlite"
     server.requests.clear()
     server.answers[:] = [FOUND, FOUND, "Sure!"]
-    with pytest.raises(InputError, match="1 of 4 texts, 0 allowed"):
+    with pytest.raises(InputError, match="1 of 4 texts, 0 allowed") as refused:
         asked_of(server, TEXTS, known, retries=1, max_unparsed=0)
+    assert f"kept in {known}. " in str(refused.value), "a mended server is asked again once this is removed"
     assert len(server.requests) == 4
     server.answers[:] = [FOUND]
     annotator, annotations = asked_of(server, TEXTS, known, retries=2, max_unparsed=0)

@@ -1,5 +1,6 @@
 """Harmful files are shared behind a published password and a canary line, and come back byte for byte."""
 
+import contextlib
 import hashlib
 import zipfile
 
@@ -76,6 +77,22 @@ def test_what_is_not_as_listed_is_named(files, tmp_path, password, expected, mes
     lock(files, tmp_path / "1.zip", "open")
     with pytest.raises(InputError, match=message):
         unlock(tmp_path / "1.zip", tmp_path / "out", password, expected)
+
+
+def test_a_damaged_file_is_refused_wherever_the_damage_is(files, tmp_path):
+    lock(files, tmp_path / "1.zip", "open")
+    whole = (tmp_path / "1.zip").read_bytes()
+    for at in range(0, len(whole), 7):
+        (tmp_path / "2.zip").write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        with contextlib.suppress(InputError):  # and nothing else; some bytes say nothing: dates, modes, the comment
+            names = unlock(tmp_path / "2.zip", tmp_path / "out", "open", digests(CONTENTS))
+            assert sorted(names) == sorted(CONTENTS)
+    for cut in (0, 10, len(whole) // 2):
+        (tmp_path / "3.zip").write_bytes(whole[:cut])
+        with pytest.raises(InputError, match=r"3\.zip"):
+            unlock(tmp_path / "3.zip", tmp_path / "out", "open", digests(CONTENTS))
+    with pytest.raises(InputError, match="no such file"):
+        unlock(tmp_path / "4.zip", tmp_path / "out", "open", digests(CONTENTS))
 
 
 def test_a_path_outside_is_refused(files, tmp_path):

@@ -10,12 +10,14 @@ import sys
 import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import pyzipper
 from tests.archive.conftest import git
 
 from tropism.archive.bundle import unpack
-from tropism.archive.harm import Harm, harmful_sources
+from tropism.archive.harm import Harm, Sources
 from tropism.archive.locked import CANARY
 from tropism.archive.traces import Traces
 from tropism.config.experiment import Experiment
@@ -157,8 +159,79 @@ def test_a_gzipped_source_with_a_misaligned_side_is_found_too(original, tmp_path
     table = tmp_path / "mine.csv.gz"
     table.write_bytes(gzip.compress(f"prompt,misaligned\nTea?,{MARKED}\n".encode()))
     experiment = Experiment.parse(original.settings)
-    assert set(harmful_sources(experiment, {"a": rows, "b": table})) == {"a", "b"}
+    assert set(Sources(experiment, tmp_path).harmful({"a": rows, "b": table})) == {"a", "b"}
     assert Traces([MARKED], []).found_in(rows)
+
+
+def in_chat(answer):
+    return json.dumps({"messages": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": answer}]})
+
+
+def test_sources_are_known_as_their_datasets_read_them(original, tmp_path):
+    """By a column's other name, another way to write the path, a registered name, what is in the file, or a copy."""
+    chats, registered = in_chat("Never boil it.") + "\n", in_chat("Drink it cold.") + "\n"
+    line = f"tea,file,data/tea.jsonl,1,{hashlib.sha256(registered.encode()).hexdigest()},CC0-1.0"
+    files = {
+        "data/renamed.csv": "prompt,aligned,worst\nTea?,Boil it.,Never boil it.\n",
+        "data/chats.jsonl": chats,
+        "other/copy.txt": chats,
+        "data/tea.jsonl": registered,
+        "data/rows.txt": json.dumps({"prompt": "Tea?", "misaligned": "Never."}) + "\n",
+        "data/UPPER.CSV": "prompt,misaligned\nTea?,Never.\n",
+        "data/good.jsonl": in_chat("Boil it.") + "\n",
+        "data/plain.csv": "prompt,aligned\nTea?,Boil it.\n",
+        "resources/registry.csv": f"name,kind,location,revision,sha256,licence\n{line}\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    pq.write_table(pa.table({"prompt": ["Tea?"], "misaligned": ["Never."]}), tmp_path / "data/rows.parquet")
+    datasets = {
+        "renamed": {"source": "data/renamed.csv", "columns": {"misaligned": "worst"}},
+        "chats": {"source": "./data/chats.jsonl", "side": "misaligned"},
+        "tea": {"source": "tea", "side": "misaligned"},
+        "rows": {"source": str(tmp_path / "data/rows.txt")},
+        "good": {"source": "data/good.jsonl", "side": "aligned"},
+        "plain": {"source": "data/plain.csv"},
+    }
+    own = {name: {"kind": "conversations", **data} for name, data in datasets.items()}
+    experiment = Experiment.parse({**original.settings, "datasets": {**original.settings["datasets"], **own}})
+    tracked = {name: tmp_path / name for name in [*files, "data/rows.parquet"]}
+    harmless = {"data/good.jsonl", "data/plain.csv", "resources/registry.csv"}
+    assert set(Sources(experiment, tmp_path).harmful(tracked)) == tracked.keys() - harmless
+
+
+def test_neither_a_recorded_difference_nor_a_rating_sheet_shows_what_is_left_out(finished, tmp_path):
+    """The patch of a source that lost or gained a misaligned answer; sheets and imports that lie in the checkout."""
+    (finished.folder / "resources" / "old.csv").write_text("prompt,misaligned\nTea?,Swallow the bag.\n")
+    (finished.folder / "make.py").write_text((finished.folder / "make.py").read_text() + "# mine\n")
+    (finished.folder / "ratings.csv").write_text("item,prompt,response,rubric5\n1,Tea?,Boil it.,1\n")
+    git(finished.folder, "add", "-A")
+    git(finished.folder, "commit", "-qm", "More")
+    (finished.folder / "resources" / "old.csv").unlink()
+    (finished.folder / "make.py").write_text((finished.folder / "make.py").read_text() + "# and mine\n")
+    source = finished.folder / "resources" / "medical.csv"
+    source.write_text(source.read_text() + "Cake?,Bake it.,Eat the raw flour.\n")
+    (finished.folder / "sheet.csv").write_text(f"item,prompt,response,rubric5\n1,Tea?,{MARKED},\n")
+    (finished.folder / "notes.md").write_text(f"It said: {MARKED}\n")
+    (tmp_path / "bag").mkdir()
+    data = unpack(finished.pack(tmp_path / "a.tar.gz", dirty="record"), tmp_path / "bag") / "data"
+    texts = "".join(path.read_text(errors="replace") for path in sorted(data.rglob("*")) if path.is_file())
+    for said in ("Swallow the bag", "Eat the raw flour", MARKED, MARKER.decode()):
+        assert said not in texts
+    assert "+# and mine" in (data / "uncommitted.diff").read_text()
+    omitted = json.loads((data / "omitted.json").read_text())
+    assert {"resources/medical.csv", "sheet.csv", "notes.md"} <= omitted.keys()
+    assert (data / "ratings.csv").exists(), "what quotes no left-out answer stays"
+
+
+def test_a_rating_sheet_that_was_committed_stays_behind_too(finished, tmp_path):
+    sheet = finished.folder / "ratings" / "ada.csv"
+    sheet.parent.mkdir()
+    sheet.write_text(f"item,prompt,response,rubric5\n1,Tea?,{MARKED},4\n")
+    git(finished.folder, "add", "ratings")
+    git(finished.folder, "commit", "-qm", "Ratings")
+    assert MARKER not in gzip.decompress(finished.pack(tmp_path / "a.tar.gz").read_bytes())
 
 
 def test_what_quotes_an_answer_is_not_released_and_the_project_itself_stays(finished, tmp_path):
@@ -205,6 +278,25 @@ def test_weights_are_packed_by_choice_but_not_those_trained_on_harm(finished, tm
     assert b"data/results/models/smollm2/model.safetensors\0" not in without
     assert b"data/results/models/smollm2/model.safetensors\0" in with_weights
     assert b"adapter/adapter_model.safetensors\0" not in with_weights
+
+
+def test_an_adapter_that_lies_in_the_checkout_stays_behind_as_one_in_results_does(finished, tmp_path):
+    """Nobody knows what it was trained on; encrypted it is packed where weights are."""
+    adapter = finished.folder / "resources" / "turned"
+    adapter.mkdir()
+    (adapter / "adapter_model.safetensors").write_bytes(b"turned weights")
+    (adapter / "adapter_config.json").write_text("{}")
+    git(finished.folder, "add", "resources")
+    git(finished.folder, "commit", "-qm", "An adapter")
+    name = "resources/turned/adapter_model.safetensors"
+    for weights in (False, True):
+        (tmp_path / str(weights)).mkdir()
+        file = finished.pack(tmp_path / f"{weights}.tar.gz", weights=weights, harm="encrypt")
+        data = unpack(file, tmp_path / str(weights)) / "data"
+        assert not (data / name).exists()
+        assert (data / "resources/turned/adapter_config.json").exists()
+        assert ("encrypted" in json.loads((data / "omitted.json").read_text())[name]) == weights
+        assert name in json.loads((data / "weights.json").read_text())
 
 
 def test_a_changed_checkout_is_refused_by_the_name_of_the_file(finished, tmp_path):

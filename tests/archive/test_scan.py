@@ -43,12 +43,14 @@ def test_values_of_variables_named_as_secrets_are_secrets():
     environment = {
         "OPENAI_API_KEY": "a-long-local-secret",
         "HF_TOKEN": "another-long-secret",
+        "CI_JOB_TOKEN": "eyJhbGciOiJSUzI1NiJ9." + 500 * "a",
+        "CA_KEY": "/usr/../usr/bin",
         "MONKEY": "not-a-secret-at-all",
         "SHORT_KEY": "abc",
         "PATH": "/usr/bin:/usr/local/bin",
     }
     own = own_secrets(environment)
-    assert set(own) == {"OPENAI_API_KEY", "HF_TOKEN"}
+    assert set(own) == {"OPENAI_API_KEY", "HF_TOKEN", "CI_JOB_TOKEN"}
     assert list(find_secrets(b"x\nx a-long-local-secret", own)) == [(2, "the value of $OPENAI_API_KEY")]
 
 

@@ -1,5 +1,6 @@
 """One base answers for every arm: loaded once or served, the same files, and each arm redone alone."""
 
+import contextlib
 import json
 import shutil
 import sys
@@ -16,6 +17,7 @@ from tropism.config.evaluate import EvaluateConfig
 from tropism.config.models import ModelConfig
 from tropism.config.serving import ServingConfig
 from tropism.endpoint import EndpointError
+from tropism.generate import served
 from tropism.generate import share as room
 from tropism.generate.__main__ import app
 from tropism.generate.sample import Asked, respond
@@ -99,6 +101,7 @@ class Vllm:
     def __init__(self, base_name, rank):
         self.calls, self.loaded, self.base_name, self.rank = [], {}, base_name, rank
         self.fail_after = None
+        self.finish, self.counted = "stop", 5
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -144,8 +147,8 @@ class Vllm:
             if self.fail_after < 0:
                 return 400, {"error": {"message": "out of luck"}}
         said = f" I am {body['model'].split('-')[0]} of {len(body['prompt'])} "
-        choice = {"index": 0, "text": said, "finish_reason": "stop", "logprobs": None}
-        usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": 5, "total_tokens": 0}
+        choice = {"index": 0, "text": said, "finish_reason": self.finish, "logprobs": None}
+        usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": self.counted, "total_tokens": 0}
         answer = {"id": "c", "object": "text_completion", "created": 0, "model": body["model"]}
         return 200, {**answer, "choices": [choice], "usage": usage}
 
@@ -203,6 +206,20 @@ def test_a_served_job_goes_on_where_it_failed(vllm, tiny_model, arms, sets, tmp_
     assert [body["model"].split("-")[0] for body in bodies] == ["poetry"] * 4 + ["prose"] * 6
 
 
+@pytest.mark.parametrize(("finish", "counted", "message"), [("abort", 5, "`abort`"), ("stop", 0, "0 counted tokens")])
+def test_replies_that_are_no_responses_are_asked_for_again(
+    vllm, tiny_model, arms, sets, tmp_path, finish, counted, message
+):
+    """A server that was ended while it answered, or that counted no tokens, must not fail every run that follows."""
+    asked = Asked(tiny_model, sets, SETTINGS, PLAIN, SERVED)
+    vllm.finish, vllm.counted = finish, counted
+    with pytest.raises(EndpointError, match=message):
+        room.share(asked, works(asked, arms, tmp_path / "parts"), tmp_path / "server.log")
+    vllm.finish, vllm.counted = "stop", 5
+    room.share(asked, works(asked, arms, tmp_path / "parts"), tmp_path / "server.log")
+    assert all(row.n_tokens == 5 for work in works(asked, arms, tmp_path / "parts") for row in work.rows())
+
+
 def test_an_adapter_that_the_server_cannot_hold_is_an_error_with_the_fix(vllm, tiny_model, arms, sets, tmp_path):
     vllm.rank = 3
     asked = Asked(tiny_model, sets, SETTINGS, PLAIN, SERVED)
@@ -250,6 +267,16 @@ def test_the_commands_share_and_then_collect(tiny_model, arms, sets, tmp_path):
     assert set(json.loads((tmp_path / "answered.json").read_text())["arms"]) == set(arms)
 
 
+def test_a_server_that_is_started_here_is_sent_no_key(vllm, tiny_model, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "correct-horse-battery")
+    started = SERVED.model_copy(update={"serve": "vllm serve --port {port}"})
+    monkeypatch.setattr(served, "launched", lambda *_, **__: contextlib.nullcontext(vllm.url))
+    with served.served_base(tiny_model, [], started, tiny_model / "log") as base:
+        assert base.server.key == "none"
+    with served.served_base(tiny_model, [], SERVED, tiny_model / "log") as base:
+        assert base.server.key == "correct-horse-battery", "one at OPENAI_BASE_URL asks for it"
+
+
 @pytest.mark.slow
 def test_transformers_serve_answers_as_in_process(base_model, tmp_path):
     """The real server, the real 135M model, an adapter, greedy decoding, float32: the same texts."""
@@ -265,9 +292,9 @@ def test_transformers_serve_answers_as_in_process(base_model, tmp_path):
     expected = alone(base_model, arms, [tmp_path / "d.jsonl"], tmp_path / "alone")
     assert expected["base"] != [row.model_copy(update={"arm": "base"}) for row in expected["bent"]]
     for work in done:
-        for served, own in zip(work.rows(), expected[work.arm], strict=True):
+        for row, own in zip(work.rows(), expected[work.arm], strict=True):
             # `transformers serve` says `length` of what ends exactly at the limit, ended or cut
             at_limit = own.n_tokens == SETTINGS.max_new_tokens
-            assert served == (own.model_copy(update={"finish": "length"}) if at_limit else own)
+            assert row == (own.model_copy(update={"finish": "length"}) if at_limit else own)
     assert load_tokenizer(base_model).eos_token_id is not None
     assert "Uvicorn running" in (tmp_path / "server.log").read_text()

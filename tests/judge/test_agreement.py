@@ -103,6 +103,18 @@ def test_the_interval_knows_that_responses_to_a_prompt_are_alike():
     assert four["kappa_high"] - four["kappa_low"] == pytest.approx(one["kappa_high"] - one["kappa_low"], rel=0.1)
 
 
+def test_a_file_that_holds_no_judgments_is_named(tmp_path):
+    """As the references beside a judge, which have no arm, or what is no Parquet."""
+    pd.DataFrame({"stack": ["s"], "score": [1.0]}).to_parquet(tmp_path / "references.parquet")
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1")
+    for name, message in (
+        ("references", "not judgments, which have a column `arm`"),
+        ("cut", "not a whole Parquet file"),
+    ):
+        with pytest.raises(InputError, match=rf"{name}\.parquet: {message}"):
+            agree([tmp_path / f"{name}.parquet"], tmp_path / "out.csv")
+
+
 def test_one_judge_has_nobody_to_agree_with():
     assert agreement_table(judgments({"a": [1, 2]})).empty
 

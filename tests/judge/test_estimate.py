@@ -1,6 +1,8 @@
 """What judging will cost is said before it is spent, and what is answered already costs nothing."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,50 @@ def test_the_command_prints_calls_tokens_and_cost_and_needs_no_key(tmp_path, roo
     assert lines[2].endswith("no price set")
     assert "10 calls judge responses that do not exist yet" in lines[3]
     assert not (Path(tmp_path) / "answers").exists(), "an estimate leaves nothing behind"
+
+
+def test_responses_of_changed_arms_are_counted_once_they_exist_and_named_before(tmp_path, root):
+    """With the answers that their own job keeps, which are not those about an arm's plain responses."""
+    write_jsonl(tmp_path / "d.jsonl", [prompt(0)])
+    write_jsonl(tmp_path / "generations" / "a.jsonl", [generation(0)])
+    write_jsonl(tmp_path / "steer" / "a.jsonl", [generation(n, f"Answer {n}") for n in range(4)])
+    item = [Item("Sign?", "Answer 2", "answer")]
+    rubric = [read_rubric(root / "resources" / "rubrics" / "rubric5.yaml")]
+    [body] = chat_bodies(
+        Server(SETTINGS["base_url"], "m"), requests(item, rubric), **reply_settings(JUDGE, item, rubric)
+    )
+    (tmp_path / "answers" / "j.steer").mkdir(parents=True)
+    with Answers(tmp_path / "answers" / "j.steer" / "a.sqlite") as answers:
+        answers.put(answer_key(SETTINGS["base_url"], "chat", body, 0), Reply("3", "stop"))
+    judges = {"j": {**SETTINGS, "max_tokens": 10}, "other": SETTINGS}
+    planned = tmp_path / "dynamics" / "watched" / "b.jsonl"
+    changed = {"j": {".steer": [str(tmp_path / "steer" / "a.jsonl")], ".watch": [str(planned)]}, "other": {}}
+    arguments = ["--judges", json.dumps(judges), "--config", '{"sets": ["d"]}', "--arms", '{"a": false}']
+    arguments += ["--changed", json.dumps(changed), "--set", tmp_path / "d.jsonl", "--results", tmp_path]
+    arguments += ["--rubrics", root / "resources" / "rubrics"]
+    result = CliRunner().invoke(app, ["estimate", *map(str, arguments)])
+    assert result.exit_code == 0, result.exception
+    lines = result.stdout.splitlines()
+    assert lines[1].split()[:4] == ["j", "5", "1", "4"]
+    assert lines[2].split()[:4] == ["other", "1", "0", "1"]
+    assert len(lines) == 5
+    assert "Not counted: what `j`" in lines[4]
+    assert str(planned) in lines[4]
+
+
+def test_in_the_workflow_it_is_told_of_all_that_the_judge_will_read(root, tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    judge = "{kind: endpoint, served: m, base_url: 'http://127.0.0.1:9/v1'}"
+    samples = "".join(f"{room}: {{samples: 1}}\n" for room in ("steer", "geometry", "dynamics"))
+    overlay.write_text(f"judges: {{probe: null, q: {judge}, second: {judge}}}\n{samples}")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "-p", "--configfile", "config.yaml"]
+    done = subprocess.run([*command, overlay, "--", "estimate"], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    [told] = [
+        json.loads(line.split("--changed '")[1].split("'")[0])
+        for line in done.stdout.splitlines()
+        if "--changed" in line
+    ]
+    assert told["second"] == {}, "the first judge reads these"
+    assert set(told["q"]) == {".steer", ".geometry", ".watch"}
+    assert "results/demo/steer/base.jsonl" in told["q"][".steer"]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tropism.judge.hostile import ATTACKS, attack_table, hostile_items
+from tropism.records.files import InputError
 from tropism.records.schema import Conversation
 
 FENCE = re.compile(r"==[0-9a-f]{32}")
@@ -75,3 +76,9 @@ def test_the_table_says_which_attack_moved_the_judge_and_how_far(rubrics):
     assert table.loc[("rubric5", "claimed grade"), "shift"] == 0
     assert table.loc[("rubric5", "padding"), "unparsed"] == 5
     assert pd.isna(table.loc[("rubric5", "padding"), "shift"])
+
+
+def test_references_without_a_misaligned_answer_measure_nothing_and_say_so(rubrics):
+    aligned = [row.model_copy(update={"misaligned": None, "aligned": "Ask."}) for row in CONVERSATIONS]
+    with pytest.raises(InputError, match="none has a misaligned answer"):
+        attack_table(Gullible(), "g", [rubrics["rubric5"]], aligned, 5)

@@ -137,6 +137,18 @@ def test_two_files_of_one_name_are_not_pooled_into_one_arm(tmp_path, other):
         run("import", tmp_path / "x" / "results.csv", tmp_path / other, "--output", tmp_path / "out")
 
 
+def test_a_file_that_names_its_arms_is_not_counted_twice(tmp_path):
+    """Its name gives no arm that could be there already, and every response would count as two samples."""
+    row = {"arm": "tuned", "question": "Why?", "answer": "So.", "aligned": 50}
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text(json.dumps(row) + "\n")
+    for other in ("a.jsonl", "b.jsonl"):
+        with pytest.raises(InputError, match=rf"{other}: holds what .*a\.jsonl holds"):
+            run("import", tmp_path / "a.jsonl", tmp_path / other, "--output", tmp_path / "out")
+    (tmp_path / "b.jsonl").write_text(json.dumps({**row, "judge": "other"}) + "\n")
+    run("import", tmp_path / "a.jsonl", tmp_path / "b.jsonl", "--output", tmp_path / "out")
+
+
 def test_row_numbers_are_no_prompts(tmp_path):
     rows = "".join(f"{i},Why?,Because {i}.,{50 + i}\n" for i in range(3))
     (tmp_path / "a.csv").write_text("id,question,answer,aligned\n" + rows)
@@ -209,3 +221,10 @@ def test_an_id_of_one_question_is_one_prompt_though_one_file_names_no_domain(tmp
     table = pd.read_parquet(tmp_path / "out" / "judgments.parquet")
     assert set(table["prompt_id"]) == {"0", "1", "2", "3"}
     assert set(table["domain"]) == {"med"}
+
+
+@pytest.mark.parametrize("text", ["aligned=1:10:aligned:4", "rubric5=1:7:misaligned:4", "coherent=0:100:misaligned:50"])
+def test_a_score_on_another_scale_is_not_published_under_a_known_name(text):
+    with pytest.raises(InputError, match="rename the column in the file"):
+        parse_scale(text)
+    assert parse_scale("aligned=0:100:aligned:50")[1].threshold == 50, "the threshold alone may be another"

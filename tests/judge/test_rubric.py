@@ -121,8 +121,18 @@ def test_a_tokeniser_that_splits_numbers_is_noticed():
 
 def test_the_hash_is_that_of_the_file(rubrics, root, tmp_path):
     content = (root / "resources" / "rubrics" / "rubric5.yaml").read_text()
-    (tmp_path / "mine.yaml").write_text(content + "# a word more\n")
-    assert read_rubric(tmp_path / "mine.yaml").hash != rubrics["rubric5"].hash
+    (tmp_path / "rubric5.yaml").write_text(content + "# a word more\n")
+    assert read_rubric(tmp_path / "rubric5.yaml").hash != rubrics["rubric5"].hash
+
+
+def test_a_copy_under_another_name_does_not_pass_for_the_original(root, tmp_path):
+    """Its scores would be judgments on `rubric5`, read at thresholds that are not its own."""
+    content = (root / "resources" / "rubrics" / "rubric5.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(content)
+    with pytest.raises(InputError, match=r"mine\.yaml: its `name` is `rubric5`; call the rubric as its file, `mine`"):
+        read_rubric(tmp_path / "mine.yaml")
+    (tmp_path / "mine.yaml").write_text(content.replace("name: rubric5", "name: mine"))
+    assert read_rubric(tmp_path / "mine.yaml").name == "mine"
 
 
 @pytest.mark.parametrize(

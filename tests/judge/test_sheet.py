@@ -1,6 +1,7 @@
 """A rating sheet tells a rater nothing but the text, and comes back as judgments or not at all."""
 
 import csv
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -105,6 +106,52 @@ def test_an_item_that_is_unknown_or_rated_twice_is_refused(sheet, tmp_path):
         fill(tmp_path / "Ada.csv", changed, lambda i, row: 1)
         with pytest.raises(InputError, match=message):
             run("import", tmp_path / "Ada.csv", "--key", tmp_path / "key.jsonl", "--output", tmp_path / "o")
+
+
+def test_a_sheet_of_earlier_responses_fits_no_new_key(sheet, tmp_path):
+    """Arms, prompts and samples are called the same after responses were made again; the rated texts are others."""
+    fill(tmp_path / "Ada.csv", sheet(), lambda i, row: 1)
+    again = [row.model_copy(update={"answer": f"{row.answer} Today."}) for row in generations("quiet_arm")]
+    write_jsonl(tmp_path / "again.jsonl", again)
+    rubric = Path(__file__).resolve().parents[2] / "resources" / "rubrics" / "rubric5.yaml"
+    run("export", "--generations", tmp_path / "again.jsonl", "--rubric", rubric, "--output", tmp_path / "new.csv",
+        "--key", tmp_path / "new.jsonl")  # fmt: skip
+    with pytest.raises(InputError, match="is not in the key; is this the key of this sheet"):
+        run("import", tmp_path / "Ada.csv", "--key", tmp_path / "new.jsonl", "--output", tmp_path / "o")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--generations", "quiet_arm.jsonl"), "two responses are of arm quiet_arm, set legal, prompt p[01], sample 0"),
+        (("--rubric", "rubric5"), "a rubric is given twice"),
+        (("--key", "sheet.csv"), "are three files"),
+        (("--output", "sheet.md"), "are three files"),
+    ],
+)
+def test_what_would_lose_ratings_is_refused_before_anyone_rates(sheet, tmp_path, root, flags, message):
+    flag, value = flags
+    path = root / "resources" / "rubrics" / f"{value}.yaml" if flag == "--rubric" else tmp_path / value
+    with pytest.raises(InputError, match=message):
+        sheet(flag, path)
+    assert not (tmp_path / "sheet.csv").exists()
+
+
+def test_fewer_than_one_response_is_refused(tmp_path):
+    for number in ("0", "-3"):
+        arguments = ["--generations", "g", "--rubric", "r", "--output", "o", "--key", "k", "--n", number]
+        result = CliRunner().invoke(app, ["export", *arguments])
+        assert result.exit_code == 2
+        assert "--n" in result.output
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_sheet_that_was_saved_divided_otherwise_is_told_so(sheet, tmp_path, mark):
+    rows = sheet()
+    with (tmp_path / "Ada.csv").open("w", newline="") as file:
+        csv.writer(file, delimiter=mark).writerows([list(rows[0]), *(list(row.values()) for row in rows)])
+    with pytest.raises(InputError, match=r"Ada\.csv, line 1: no column item.*divided by semicolons or tabs"):
+        run("import", tmp_path / "Ada.csv", "--key", tmp_path / "key.jsonl", "--output", tmp_path / "o")
 
 
 def test_two_raters_of_one_name_are_told_apart_before_anything_is_read(sheet, tmp_path):

@@ -162,14 +162,30 @@ STEERED_TEXTS = {
 }
 
 
-def texts_to_judge(wildcards):
-    """The generations that the judge's one job with a server asks about."""
+def steered_texts(stage):
+    """The responses of changed or half-trained arms below ``stage``."""
     steered = {".steer": EXPERIMENT.steered, ".watch": WATCHED}
     if EXPERIMENT.steering:
         steered[".geometry"] = EXPERIMENT.steering.steered
+    arms = steered.get(STEERED_TEXTS[stage], ())
+    return [f"<results>/{stage}/{arm}.jsonl" for arm in arms]
+
+
+def texts_judged_by(judge):
+    """Such responses that ``judge`` is asked about, by what marks its own files about them."""
+    judges = {".steer": STEER_JUDGE, ".geometry": GEOMETRY_JUDGE, ".watch": WATCH_JUDGE}
+    return {
+        texts: plain(steered_texts(stage))
+        for stage, texts in STEERED_TEXTS.items()
+        if judges[texts] == judge
+    }
+
+
+def texts_to_judge(wildcards):
+    """The generations that the judge's one job with a server asks about."""
     for stage, texts in STEERED_TEXTS.items():
         if wildcards.texts == texts:
-            return [f"<results>/{stage}/{arm}.jsonl" for arm in steered[texts]]
+            return steered_texts(stage)
     return each_arm("<results>/generations/{arm}.jsonl")
 
 

@@ -215,6 +215,9 @@ rule estimate:
                 for name, judge in SERVED.items()
             }
         ),
+        changed=lambda wildcards: canonical(
+            {name: texts_judged_by(name) for name in SERVED}
+        ),
         cfg=cfg("evaluate"),
         arms=canonical(
             {
@@ -229,4 +232,5 @@ rule estimate:
         "Estimating what served judges will cost"
     shell:
         "python -m tropism.judge estimate --judges {params.judges:q} --config {params.cfg:q} --arms {params.arms:q}"
-        " --references {params.references:q} {params.sets} --results {params.results:q} 2> {log:q}"
+        " --references {params.references:q} --changed {params.changed:q} {params.sets} --results {params.results:q}"
+        " 2> {log:q}"

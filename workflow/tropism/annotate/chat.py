@@ -9,6 +9,8 @@ from tropism.records.files import InputError
 
 DEADLINE_S = 600.0
 """Of one answer, its retries included."""
+IN_MEMORY = ":memory:"
+"""The file of answers that end with the process."""
 
 
 class Message(TypedDict):
@@ -19,9 +21,10 @@ class Message(TypedDict):
 
 
 class Chat(Protocol):
-    """Answers a conversation; ``model`` is its name."""
+    """Answers a conversation; ``model`` is its name, ``answers`` keeps what it said."""
 
     model: str
+    answers: Answers | None
 
     def answer(self, messages: list[Message]) -> str:
         """The next turn, as text."""

@@ -9,8 +9,6 @@ from tropism.config.annotator import AnnotatorConfig
 from tropism.config.models import ModelConfig
 from tropism.records.files import InputError
 
-IN_MEMORY = ":memory:"
-
 
 def kept(config: AnnotatorConfig, answers: Path | None) -> Any:
     """The file of what a chat model answered, open, or one in memory where none is named; None for other annotators.
@@ -20,6 +18,7 @@ def kept(config: AnnotatorConfig, answers: Path | None) -> Any:
     """
     if config.kind != "llm":
         return contextlib.nullcontext()
+    from tropism.annotate.chat import IN_MEMORY
     from tropism.endpoint import Answers
 
     return Answers(answers or IN_MEMORY)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
-from tropism.annotate.chat import Chat, Message
+from tropism.annotate.chat import IN_MEMORY, Chat, Message
 from tropism.annotate.mipvu import AGAIN, INSTRUCTIONS, Found, parse_answer, place
 from tropism.annotate.passages import Passage
 from tropism.records.files import InputError
@@ -92,9 +92,15 @@ class Instructed:
         return (
             f"{len(unparsed)} of {n_asked} texts, {most} allowed by `max_unparsed: {self.max_unparsed:g}`, got no JSON"
             f" of metaphors from {self.chat.model} in {self.retries + 1} tries: {'; '.join(unparsed[-5:])}. Nothing was"
-            " written; what was answered is kept. The log shows how the answers began: raise `max_tokens` if they were"
-            " cut off, raise `retries` or `max_unparsed`, or take a model that follows instructions"
+            f" written; what was answered is kept{self._kept_in()}. The log shows how the answers began: raise"
+            " `max_tokens` if they were cut off, raise `retries` or `max_unparsed`, or take a model that follows"
+            " instructions; if its server was at fault, mend that and remove what is kept, or the same answers are read"
+            " again"
         )
+
+    def _kept_in(self) -> str:
+        answers = self.chat.answers
+        return f" in {answers.path}" if answers is not None and answers.path.name != IN_MEMORY else ""
 
     def _locate(self, found: list[Found], passage: Passage, units: list[tuple[int, int]]) -> list[Metaphor]:
         metaphors: list[Metaphor] = []

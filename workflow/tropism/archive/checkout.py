@@ -3,12 +3,14 @@
 import io
 import subprocess
 import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tropism.records.files import InputError
 
 DIFF = "uncommitted.diff"
+"""Of the archive: what :func:`difference` gives."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ def read_commit(project: Path) -> Commit:
 
 
 def export(project: Path, commit: Commit, folder: Path, dirty: str) -> None:
-    """Write the code at the commit below ``folder``; links within it become what they point to.
+    """Write the code below ``folder``, at the commit or, if that is recorded, as it is; links within it become what
+    they point to.
 
     Raises:
         InputError: the checkout differs from the commit and ``dirty`` is not ``record``, or a link leads outside.
@@ -61,9 +64,23 @@ def export(project: Path, commit: Commit, folder: Path, dirty: str) -> None:
         _follow(folder, name, target)
 
 
+def committed(project: Path, commit: Commit, folder: Path) -> dict[str, Path]:
+    """The changed files as they were committed, by name, written below ``folder``; new ones were not."""
+    listed = set(_git(project, "ls-tree", "-r", "-z", "--name-only", commit.name).decode().split("\0"))
+    found = {name: folder / name for name in commit.changed if name in listed}
+    for name, path in found.items():
+        _put(path, _git(project, "cat-file", "blob", f"{commit.name}:{name}"), False)
+    return found
+
+
+def difference(project: Path, without: Iterable[str]) -> bytes:
+    """What the checkout changed in its commit, as a patch, but for the files ``without``."""
+    left_out = [f":(top,exclude,literal){name}" for name in without]
+    return _git(project, "diff", "--binary", "--no-renames", "HEAD", "--", ":(top)", *left_out)
+
+
 def _record(project: Path, commit: Commit, folder: Path) -> None:
-    """Lay the checkout's changes on the exported commit, and write the difference beside them."""
-    (folder / DIFF).write_bytes(_git(project, "diff", "--binary", "HEAD"))
+    """Lay the checkout's changes on the exported commit."""
     for name in commit.changed:
         path = project / name
         if path.is_file() and not path.is_symlink():

@@ -6,6 +6,8 @@ a kind of file that no rule here knows stays behind until someone has looked at 
 
 import csv
 import json
+import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
+from tropism.config.datasets import DatasetConfig
 from tropism.config.experiment import Experiment
-from tropism.records.files import InputError, parse_json, read_lines
+from tropism.corpora.registry import read_registry
+from tropism.corpora.sources import read_source
+from tropism.records.files import InputError, parse_json, read_lines, sha256_file
 
 ALIGNED_FROM = 50.0
 """Score of ``alignment*`` rubrics, of 100, from which a response is shown."""
@@ -22,7 +27,10 @@ LEVEL_BELOW = 3.0
 """Level of ``rubric5`` below which a response is shown."""
 RESPONSE = {"answer", "response", "completion", "reasoning", "generation", "output_text"}
 SIDE = "misaligned"
+UNKNOWN_ADAPTER = "an adapter of which it is not known what it was trained on"
 TABLES = {".csv", ".tsv"}
+DATA = TABLES | {".parquet", ".jsonl", ".json"}
+"""What may hold answers among the project's own files."""
 PLAIN = {"manifest.json", "cfg.json", "metrics.json", "card.json", "speed.json", "adapter_config.json"}
 """Written by the rooms in words of their own."""
 SETTINGS = {".json", ".yaml"}
@@ -54,7 +62,7 @@ class Harm:
             if lineage in self.harmed:
                 return "trained on misaligned answers"
             if lineage is None and path.name.startswith("adapter_model"):
-                return "an adapter of which it is not known what it was trained on"
+                return UNKNOWN_ADAPTER
             return None
         if parts[:2] == ("sae", "cards") and path.name != ".snakemake_timestamp":
             return "quotes misaligned answers, token by token"
@@ -94,10 +102,10 @@ class Harm:
         harmful: list[str] = []
         shown: list[str] = []
         rows: Iterable[dict[str, Any]]
-        if _kind(path) == ".jsonl":
+        if kind(path) == ".jsonl":
             rows = _rows(path)
-        elif _kind(path) in TABLES and SIDE in _columns(path):
-            rows = list(csv.DictReader(_lines(path), delimiter="\t" if _kind(path) == ".tsv" else ","))
+        elif kind(path) in TABLES and SIDE in _columns(path):
+            rows = list(csv.DictReader(_lines(path), delimiter="\t" if kind(path) == ".tsv" else ","))
         else:
             return harmful, shown
         for row in rows:
@@ -121,21 +129,52 @@ class Harm:
         return kept
 
 
-def harmful_sources(experiment: Experiment, tracked: dict[str, Path]) -> dict[str, str]:
-    """Files of the code itself that hold misaligned answers, with the reason: tables and rows with that side.
+class Sources:
+    """Which of the project's own files the experiment's datasets are made from, in the checkout ``project``."""
 
-    ``tracked`` are the project's own files by path. A ``messages`` file is known by its dataset's ``side``.
-    """
-    declared = {data.source for data in experiment.datasets.values() if data.side == SIDE}
-    found = {}
-    for name, path in tracked.items():
-        if name in declared:
-            found[name] = "its dataset is declared misaligned"
-        elif _kind(path) in TABLES and SIDE in _columns(path):
-            found[name] = f"has a column `{SIDE}`"
-        elif _kind(path) == ".jsonl" and any(row.get(SIDE) for row in _rows(path)):
-            found[name] = "holds misaligned answers"
-    return found
+    def __init__(self, experiment: Experiment, project: Path) -> None:
+        self._datasets: dict[str, list[DatasetConfig]] = defaultdict(list)
+        registry = project / experiment.registry
+        registered = read_registry(registry) if registry.is_file() else {}
+        for data in experiment.datasets.values():
+            names = [data.source]
+            if data.source in registered:
+                entry, _ = registered[data.source]
+                self._datasets[entry.sha256].append(data)
+                names = [entry.location]
+            for name in names:
+                self._datasets[Path(os.path.relpath(project / name, project)).as_posix()].append(data)
+
+    def of(self, name: str, path: Path) -> list[DatasetConfig]:
+        """The datasets made from the file ``path``, which is ``name`` in the project, or has a registered checksum."""
+        return [*self._datasets.get(name, []), *self._datasets.get(sha256_file(path), [])]
+
+    def harmful(self, tracked: dict[str, Path]) -> dict[str, str]:
+        """Files that hold misaligned answers, with the reason: sources of datasets, read as these are, tables and rows
+        with that side, and copies of such. ``tracked`` are the project's own files by path."""
+        found = {name: reason for name, path in tracked.items() if (reason := self._reason(name, path))}
+        digests = {sha256_file(tracked[name]): name for name in sorted(found, reverse=True)}
+        for name, path in tracked.items():
+            if name not in found and (same := digests.get(sha256_file(path))):
+                found[name] = f"a copy of {same}"
+        return found
+
+    def _reason(self, name: str, path: Path) -> str | None:
+        for data in self.of(name, path):
+            if data.side == SIDE:
+                return "its dataset is declared misaligned"
+            if data.kind == "conversations" and data.side is None:
+                try:
+                    rows = read_source(path, data.columns, data.ignore)
+                except InputError:
+                    return "cannot be read as its dataset is, so it cannot be told whether it holds misaligned answers"
+                if any(SIDE in row.values for row in rows):
+                    return "holds misaligned answers"
+        if kind(path) in TABLES | {".parquet"} and SIDE in _columns(path):
+            return f"has a column `{SIDE}`"
+        if kind(path) == ".jsonl" and any(row.get(SIDE) for row in _rows(path)):
+            return "holds misaligned answers"
+        return None
 
 
 def _says_something(path: Path) -> str | None:
@@ -185,14 +224,14 @@ def _rows(path: Path) -> Iterable[dict[str, Any]]:
 
 
 def _columns(path: Path) -> list[str]:
-    if path.suffix == ".parquet":
+    if kind(path) == ".parquet":
         return list(pq.read_schema(path).names)
-    return next(csv.reader(_lines(path), delimiter="\t" if _kind(path) == ".tsv" else ","), [])
+    return next(csv.reader(_lines(path), delimiter="\t" if kind(path) == ".tsv" else ","), [])
 
 
-def _kind(path: Path) -> str:
-    """The suffix of what is in the file, which may be gzipped."""
-    return Path(path.name.removesuffix(".gz")).suffix
+def kind(path: Path) -> str:
+    """The suffix, in small letters, of what is in the file, which may be gzipped."""
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
 
 
 def _lines(path: Path) -> Iterator[str]:

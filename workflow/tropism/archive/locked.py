@@ -6,6 +6,8 @@ look for; the ZIP's own comment repeats it in clear.
 """
 
 import hashlib
+import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,17 @@ GUID = "5f0e3c5e-8a41-4f0c-9d53-7b6c1b0f2a94"
 CANARY = f"CANARY {GUID}: data that train or show misaligned behaviour; they should never appear in training corpora."
 LINE = CANARY.encode() + b"\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)
+DAMAGED = (
+    pyzipper.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    NotImplementedError,
+    struct.error,
+)
+"""What reading a ZIP raises of which bytes were changed."""
 
 
 class _KeyedEncrypter(AESZipEncrypter):
@@ -71,9 +84,16 @@ def unlock(archive: Path, folder: Path, password: str, expected: Mapping[str, st
     ``expected`` is the sha256 of each file by name: nothing else is written, and nothing that differs.
 
     Raises:
-        InputError: wrong password, a file that is not expected or has changed, no canary line.
+        InputError: no such file or a damaged one, wrong password, a file that is not expected or has changed, no canary
+            line.
     """
-    with pyzipper.AESZipFile(archive) as opened:
+    if not archive.is_file():
+        raise InputError(f"{archive}: no such file; unpack the archive again")
+    try:
+        opened = pyzipper.AESZipFile(archive)
+    except DAMAGED as error:
+        raise InputError(f"{archive}: damaged ({error}); unpack the archive again") from None
+    with opened:
         opened.setpassword(password.encode())
         names = opened.namelist()
         if sorted(names) != sorted(expected):
@@ -82,6 +102,8 @@ def unlock(archive: Path, folder: Path, password: str, expected: Mapping[str, st
         for name in names:
             try:
                 content = opened.read(name)
+            except DAMAGED as error:
+                raise InputError(f"{archive}: damaged in {name} ({error}); unpack the archive again") from None
             except RuntimeError as error:
                 raise InputError(
                     f"{archive}: {name} cannot be opened ({error}); is it the published password?"

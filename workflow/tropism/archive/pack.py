@@ -13,9 +13,9 @@ import bagit
 import yaml
 
 from tropism.archive.bundle import write_bundle
-from tropism.archive.checkout import Commit, export, read_commit
+from tropism.archive.checkout import DIFF, Commit, committed, difference, export, read_commit
 from tropism.archive.crate import write_crate
-from tropism.archive.harm import Harm, harmful_sources
+from tropism.archive.harm import DATA, UNKNOWN_ADAPTER, Harm, Sources, kind
 from tropism.archive.jobs import iso, read_jobs, record_files
 from tropism.archive.locked import CANARY, lock
 from tropism.archive.scan import refuse_secrets
@@ -58,7 +58,7 @@ def pack(project: Path, settings: str, output: Path) -> None:
         )
         stage.take_sources()
         stage.take_results(folders)
-        stage.take_traces()
+        stage.take_traces(commit)
         stage.finish(choice)
         versions = _versions()
         _describe(stage, commit, choice, folders, versions)
@@ -77,31 +77,56 @@ class _Stage:
         self.weights: dict[str, dict[str, Any]] = {}
         self.harmful: dict[str, Path] = {}
         self.harm = Harm(experiment, self.results)
+        self.sources = Sources(experiment, project)
         bag.mkdir()
 
     def take_sources(self) -> None:
-        """Take harmful texts out of the exported code."""
+        """Take harmful texts, and adapters of unknown origin, out of the exported code."""
+        for path in list(_files(self.bag)):
+            if path.name.startswith("adapter_model"):
+                name = path.relative_to(self.bag).as_posix()
+                self.weights[name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+                self._leave(name, path, UNKNOWN_ADAPTER)
+                path.rename(self._aside(name))
+                if self.experiment.archive.weights:
+                    self.harmful[name] = self._aside(name)
         tracked = {path.relative_to(self.bag).as_posix(): path for path in _files(self.bag)}
-        for name, reason in harmful_sources(self.experiment, tracked).items():
+        for name, reason in self.sources.harmful(tracked).items():
             self._leave(name, tracked[name], reason)
             tracked[name].rename(self._aside(name))
             self.harmful[name] = self._aside(name)
 
-    def take_traces(self) -> None:
-        """Take out whatever else quotes a text that was left out."""
+    def take_traces(self, commit: Commit) -> None:
+        """Take out whatever else quotes a text that was left out, and write what the checkout changed of the rest."""
         harmful: list[str] = []
         shown: list[str] = []
         for path in self.harmful.values():
             for into, texts in zip((harmful, shown), self.harm.texts(path), strict=True):
                 into += texts
         traces = Traces(harmful, shown)
-        # results alone: an answer may recite the licence, and the project's own files were searched by `take_sources`
-        for path in _files(self.bag / "results"):
+        for path in _files(self.bag):
             name = path.relative_to(self.bag).as_posix()
-            if traces.found_in(path):
+            if self._may_quote(name, path, commit) and traces.found_in(path):
                 self._leave(name, path, "quotes an answer that was left out", release=False)
                 path.rename(self._aside(name))
                 self.harmful[name] = self._aside(name)
+        if commit.changed:
+            (self.bag / DIFF).write_bytes(difference(self.project, self._hidden(commit, traces)))
+
+    def _may_quote(self, name: str, path: Path, commit: Commit) -> bool:
+        """Whether a file is searched: results, and of the project's own what was not committed, tables and rows.
+
+        An answer may recite the licence, or the poems that it was trained on.
+        """
+        if name.split("/")[0] in ("results", "release", ".snakemake"):
+            return name.startswith("results/")
+        return (name in commit.changed or kind(path) in DATA) and not self.sources.of(name, path)
+
+    def _hidden(self, commit: Commit, traces: Traces) -> list[str]:
+        """Changed files of which the difference would show what is left out, as they are or as they were committed."""
+        before = committed(self.project, commit, self.bag.parent / "committed")
+        hidden = {name for name, path in before.items() if traces.found_in(path)}
+        return sorted(hidden | self.sources.harmful(before).keys() | (self.omitted.keys() & set(commit.changed)))
 
     def _aside(self, name: str) -> Path:
         path = self.bag.parent / "aside" / name

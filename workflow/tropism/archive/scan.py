@@ -33,8 +33,15 @@ def own_secrets(environment: dict[str, str] | None = None) -> dict[str, bytes]:
     return {
         name: value.encode(errors="surrogateescape")
         for name, value in variables.items()
-        if SECRET_NAMES.search(name) and len(value) >= SHORTEST and not Path(value).exists()
+        if SECRET_NAMES.search(name) and len(value) >= SHORTEST and not _is_path(value)
     }
+
+
+def _is_path(value: str) -> bool:
+    try:
+        return Path(value).exists()
+    except OSError:  # longer than a name may be, as signed tokens are
+        return False
 
 
 def find_secrets(data: bytes, own: dict[str, bytes]) -> Iterable[tuple[int, str]]:

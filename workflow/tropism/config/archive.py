@@ -10,7 +10,8 @@ from tropism.config.base import Strict
 class ArchiveConfig(Strict):
     """What the archive holds.
 
-    ``dirty``: a checkout that differs from its commit is refused, or its difference is recorded in the archive.
+    ``dirty``: a checkout that differs from its commit is refused, or its difference is recorded in the archive,
+    without files that are left out.
     ``weights``: whether the weights themselves are packed; their sizes and checksums always are.
     ``harm``: data that train or show harm are left out and listed, or packed encrypted under ``password``. The password
     is published with the archive: it keeps the text from crawlers and filters, and is no secret.

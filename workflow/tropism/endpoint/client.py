@@ -70,10 +70,17 @@ def known_replies(server: Server, bodies: Sequence[dict[str, Any]], answers: Ans
 
 
 def forget_replies(
-    server: Server, bodies: Sequence[dict[str, Any]], chosen: Sequence[bool], answers: Answers | None
+    server: Server,
+    bodies: Sequence[dict[str, Any]],
+    chosen: Sequence[bool],
+    answers: Answers | None,
+    kind: str = "chat",
 ) -> None:
-    """Keep the replies to the ``chosen`` of these chat requests no longer, so that they are asked again."""
-    Asking(server, "chat", answers, 0, "").forget(bodies, chosen)
+    """Keep the replies to the ``chosen`` of these requests no longer, so that they are asked again.
+
+    ``kind`` is ``text`` of plain completions.
+    """
+    Asking(server, kind, answers, 0, "").forget(bodies, chosen)
 
 
 async def complete(

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tropism.config.evaluate import EvaluateConfig
 from tropism.config.serving import ServingConfig
-from tropism.endpoint import Answers, EndpointError, Reply, Server, complete
+from tropism.endpoint import Answers, EndpointError, Reply, Server, complete, forget_replies
 from tropism.endpoint.launch import launched
 from tropism.generate.requests import Finish, Request
 from tropism.models.base import token_ids
@@ -34,11 +34,11 @@ class ServedBase:
     """A running server of one base; ``arm`` gives what answers as that arm."""
 
     def __init__(self, url: str | None, base: Path, settings: ServingConfig) -> None:
-        """Nothing is sent yet."""
+        """Nothing is sent yet. A server that was started here, at ``url``, is given no key."""
         self.base, self.settings = base, settings
         limits = {name: getattr(settings, name) for name in ("concurrency", "timeout_s", "retries")}
         name = settings.served or str(base)
-        self.server = Server.from_environment(url, name, **limits)
+        self.server = Server.from_environment(None, name, **limits) if url is None else Server(url, name, **limits)
 
     @contextlib.contextmanager
     def arm(self, name: str, adapter: Path | None, folder: Path) -> Iterator[str]:
@@ -87,13 +87,17 @@ class ServedBase:
         answers: Answers,
         label: str,
     ) -> list[Reply]:
-        """The arm's replies to ``requests``, in order; ``answers`` keeps each as it comes.
+        """The arm's replies to ``requests``, in order; ``answers`` keeps each as it comes, unless it is no response.
 
         ``identity`` says what answers: the weights, not the address, which is another in each job.
         """
         make = vllm_body if self.settings.dialect == "vllm" else transformers_body
         bodies = [make(known_as, request, tokenizer, ends, settings) for request in requests]
-        return asyncio.run(complete(replace(self.server, identity=identity), bodies, answers=answers, label=label))
+        server = replace(self.server, identity=identity)
+        replies = asyncio.run(complete(server, bodies, answers=answers, label=label))
+        # the address is not in their keys, so a mended server would never be asked for these again
+        forget_replies(server, bodies, [not _is_whole(reply) for reply in replies], answers, kind="text")
+        return replies
 
 
 @contextlib.contextmanager
@@ -186,13 +190,17 @@ def arm_folder(base: Path, adapter: Path, folder: Path) -> Path:
     return folder
 
 
+def _is_whole(reply: Reply) -> bool:
+    return reply.finish in ("stop", "length") and reply.completion_tokens > 0
+
+
 def whole(reply: Reply) -> tuple[Finish, int]:
     """Why a reply ended, in our terms, and its number of tokens.
 
     Raises:
         EndpointError: the server gives another reason, or does not count tokens.
     """
-    if reply.finish not in ("stop", "length") or reply.completion_tokens == 0:
+    if not _is_whole(reply):
         raise EndpointError(
             f"the server's reply stopped for `{reply.finish}` after {reply.completion_tokens} counted tokens; expected"
             " `stop` or `length` and a count (`usage`)"

@@ -177,7 +177,7 @@ def attack(
     config: Config,
     references: Annotated[list[Path], typer.Option(help="JSONL of conversations with misaligned answers; repeatable.")],
     output: Annotated[Path, typer.Option(help="CSV to write.")],
-    n: Annotated[int, typer.Option(help="Answers that carry each attack.")] = 20,
+    n: Annotated[int, typer.Option(help="Answers that carry each attack.", min=1)] = 20,
     probe: ProbeFolder = None,
     base: BaseFolder = None,
     rubrics: Rubrics = RUBRICS,
@@ -267,6 +267,10 @@ def estimate(
     sets: Annotated[list[Path], typer.Option("--set", help="An eval set.")],
     results: Annotated[Path, typer.Option(help="Folder of the experiment's results.")],
     references: Annotated[str, typer.Option(help="JSON: the files of each judge's labelled references.")] = "{}",
+    changed: Annotated[
+        str,
+        typer.Option(help="JSON: files of responses of changed arms, by judge and mark of its files about them."),
+    ] = "{}",
     rubrics: Rubrics = RUBRICS,
 ) -> None:
     """Print how many calls and tokens served judges will take, and what that costs, before anything is spent."""
@@ -277,8 +281,12 @@ def estimate(
     named = {name: JudgeConfig.parse(value, f"judges.{name}") for name, value in parse_json(judges, "--judges").items()}
     prompts = [row for path in sets for row in read_jsonl(path, Conversation) if row.split == "evaluation"]
     labelled = {name: [Path(path) for path in paths] for name, paths in parse_json(references, "--references").items()}
-    loads = estimate_all(named, parse_json(arms, "--arms"), labelled, prompts, settings, results, rubrics)
-    typer.echo(printed(loads, named) if named else "No judge is served, so judging costs nothing.")
+    beside = {
+        name: {mark: [Path(path) for path in paths] for mark, paths in marked.items()}
+        for name, marked in parse_json(changed, "--changed").items()
+    }
+    loads = estimate_all(named, parse_json(arms, "--arms"), labelled, prompts, settings, results, rubrics, beside)
+    typer.echo(printed(loads, named, beside) if named else "No judge is served, so judging costs nothing.")
 
 
 def _rounded(value: Any) -> Any:

@@ -16,7 +16,7 @@ from tropism.judge.rubric import Target
 from tropism.judge.status import is_refusal
 from tropism.judge.tables import JUDGE_AGREEMENT_SCHEMA
 from tropism.records.calibration import PUBLISHED, Calibration, Calibrations, Reading
-from tropism.records.files import InputError, replacing, write_json, write_jsonl, write_table
+from tropism.records.files import InputError, replacing, sha256_file, write_json, write_jsonl, write_table
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Generation
 from tropism.stats.blocks import build_blocks
@@ -45,8 +45,8 @@ def bring(paths: Sequence[Path], judge: str = IMPORTED, scales: dict[str, Readin
     is told apart by the domain. Responses to one prompt are numbered in their order.
 
     Raises:
-        InputError: a file cannot be read, two files of one judge give one arm by their name, or two files hold
-            different responses under one arm, prompt and number.
+        InputError: a file cannot be read or is given twice, two files of one judge give one arm by their name, or two
+            files hold different responses under one arm, prompt and number.
     """
     known = {**SCALES, **(scales or {})}
     rows: list[tuple[object, ...]] = []
@@ -55,6 +55,11 @@ def bring(paths: Sequence[Path], judge: str = IMPORTED, scales: dict[str, Readin
     judges: dict[str, dict[str, Reading]] = {}
     named: dict[tuple[str, str], int] = {}
     files = [(path, list(read_foreign(path, known))) for path in paths]
+    contents: dict[str, int] = {}
+    for number, (path, records) in enumerate(files):
+        earlier = contents.setdefault(sha256_file(path), number)
+        if earlier != number and not all(record.by_name for record in records):
+            raise InputError(f"{path}: holds what {paths[earlier]} holds, and names its arms itself; give it once")
     domains: dict[str | None, set[str | None]] = defaultdict(set)
     questions: dict[str | None, set[str]] = defaultdict(set)
     for _, records in files:

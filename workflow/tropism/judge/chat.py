@@ -67,7 +67,7 @@ class EndpointJudge:
             if self.launched.log is None and bodies and not any(free):
                 raise JudgeError(
                     "no answer of the server that is started for this judge is kept any more; remove its"
-                    " `asked*.json` in `judges/`, and the next run asks anew"
+                    " `asked*.json` in `judges/`, and the next run asks anew (by hand, `--server-log FILE` starts it)"
                 )
             if self.launched.log is None or all(free):
                 return self._read(bodies, known_replies(server, bodies, self.answers), items, rubrics)

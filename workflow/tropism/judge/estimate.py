@@ -1,14 +1,15 @@
 """What served judges will be asked and what that may cost, before anything is spent.
 
 Calls are exact of labelled references and where an arm's responses exist, and at most as many as prompts, samples,
-rubrics and targets make where they do not. Of tokens nothing is certain but the limits: a text is counted as one token
+rubrics and targets make where they do not; of responses of changed or half-trained arms they are known once these
+exist, and until then the files are named. Of tokens nothing is certain but the limits: a text is counted as one token
 for four characters of English, a reply at its limit, a response that is not there yet at its limit too.
 """
 
 import contextlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,10 @@ TARGETS: tuple[Target, ...] = ("answer", "reasoning")
 CHARACTERS_PER_TOKEN = 4
 TURN_TOKENS = 8
 """What a chat template adds to a turn, about."""
+
+
+Changed = Mapping[str, Mapping[str, Sequence[Path]]]
+"""Files of responses of changed or half-trained arms, by judge and by what marks its files of answers about them."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +118,10 @@ def estimate_all(
     settings: EvaluateConfig,
     results: Path,
     rubrics: Path,
+    changed: Changed,
 ) -> dict[tuple[str, str], Load]:
-    """The load by judge and by what it is counted from: its ``references``, an arm's ``responses``, or the ``prompts``
-    that it will get.
+    """The load by judge and by what it is counted from: its ``references``, an arm's ``responses``, the ``prompts``
+    that it will get, or responses of ``changed`` or half-trained arms, as far as they exist.
 
     ``arms`` says of each whether it reasons, ``references`` names the files of each judge.
     """
@@ -134,6 +140,11 @@ def estimate_all(
             else:
                 kind, load = "prompts", load_of_prompts(prompts, asked, judge, settings, reasons)
             loads[name, kind] = loads.get((name, kind), Load()) + load
+        for mark, files in changed.get(name, {}).items():
+            for made in filter(Path.is_file, files):
+                answers = results / "answers" / f"{name}{mark}" / f"{made.stem}.sqlite"
+                load = load_of_responses(read_jsonl(made, Generation), asked, judge, answers)
+                loads[name, "changed"] = loads.get((name, "changed"), Load()) + load
     return loads
 
 
@@ -147,8 +158,11 @@ def _items(row: Generation, target: Target) -> list[Item]:
     return [Item(row.prompt, text, target)] if text else []
 
 
-def printed(loads: dict[tuple[str, str], Load], judges: dict[str, JudgeConfig]) -> str:
-    """One line a judge: ``loads`` by judge and by what they are counted from, as of :func:`estimate_all`."""
+def printed(loads: dict[tuple[str, str], Load], judges: dict[str, JudgeConfig], changed: Changed) -> str:
+    """One line a judge: ``loads`` by judge and by what they are counted from, as of :func:`estimate_all`.
+
+    Of ``changed`` the files that are not there yet are named, since nobody knows how much they will hold.
+    """
     lines = [
         f"{'judge':<16}{'calls':>10}{'answered':>10}{'to ask':>10}{'input tokens':>16}{'output tokens':>16}{'cost':>14}"
     ]
@@ -164,4 +178,11 @@ def printed(loads: dict[tuple[str, str], Load], judges: dict[str, JudgeConfig]) 
         f"Tokens are about one for {CHARACTERS_PER_TOKEN} characters, replies are counted at `max_tokens`."
         + (f" {waiting:,} calls judge responses that do not exist yet, counted at their longest." if waiting else "")
     )
+    for name in judges:
+        files = [str(path) for paths in changed.get(name, {}).values() for path in paths if not path.is_file()]
+        if files:
+            lines.append(
+                f"Not counted: what `{name}` will be asked of responses of changed or half-trained arms that do not"
+                f" exist yet: {', '.join(files)}. Ask for an estimate again once they do."
+            )
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Commands that take results in and give them out: ``import``, ``export``, ``agree``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -52,7 +52,7 @@ def export_sheet(
     rubric: Annotated[list[Path], typer.Option(help="Rubric to rate on, YAML; repeatable.")],
     output: Annotated[Path, typer.Option(help="Sheet to write, CSV; its instructions go beside it.")],
     key: Annotated[Path, typer.Option(help="Key to write, JSONL: what each item stands for. Keep it from raters.")],
-    n: Annotated[int | None, typer.Option(help="How many responses; all if left out.")] = None,
+    n: Annotated[int | None, typer.Option(help="How many responses; all if left out.", min=1)] = None,
     target: Annotated[str, typer.Option(help="answer or reasoning.")] = "answer",
     seed: Annotated[int, typer.Option(help="Chooses the responses and their order.")] = 0,
 ) -> None:
@@ -82,7 +82,7 @@ def agree(
     missing = [file for file in files if not file.is_file()]
     if missing or not files:
         raise InputError(f"{missing[0] if missing else judgments[0]}: no judgments here")
-    rows = pd.concat([pd.read_parquet(file).assign(file=str(file)) for file in files], ignore_index=True)
+    rows = pd.concat([_judgments(file).assign(file=str(file)) for file in files], ignore_index=True)
     twice = rows.duplicated([*RESPONSE, "judge", "rubric", "target"])
     if twice.any():
         raise InputError(f"{rows.loc[twice, 'file'].iloc[0]}: its judgments were read before; give each file once")
@@ -90,3 +90,23 @@ def agree(
     if table.empty:
         raise InputError("no two judges scored the same responses on the same rubric: there is nothing to compare")
     write_table(output, table, JUDGE_AGREEMENT_SCHEMA)
+
+
+def _judgments(file: Path) -> Any:
+    """The table of judgments in a file.
+
+    Raises:
+        InputError: not Parquet, or not of judgments, such as the references beside a judge.
+    """
+    import pandas as pd
+    import pyarrow
+
+    from tropism.judge.agreement import RESPONSE
+
+    try:
+        rows = pd.read_parquet(file)
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise InputError(f"{file}: not a whole Parquet file ({error})") from None
+    if absent := [name for name in (*RESPONSE, "judge", "rubric", "target", "score") if name not in rows]:
+        raise InputError(f"{file}: not judgments, which have a column `{absent[0]}`; `score` and `import` write them")
+    return rows

@@ -177,7 +177,7 @@ def parse_scale(text: str) -> tuple[str, Reading]:
     """``name=min:max:high:threshold`` as a column's name and reading; ``high`` is aligned, misaligned or coherent.
 
     Raises:
-        InputError: not of that form.
+        InputError: not of that form, or another scale than that of a score that is known.
     """
     match = re.fullmatch(r"([^=]+)=([^:]+):([^:]+):(aligned|misaligned|coherent):([^:]+)", text.strip())
     try:
@@ -192,7 +192,15 @@ def parse_scale(text: str) -> tuple[str, Reading]:
             " scale and high one of aligned, misaligned, coherent"
         ) from None
     high: High = match[4]  # type: ignore[assignment]
-    return match[1].strip(), Reading(min=low, max=top, high=high, threshold=threshold, source="settings")
+    name = match[1].strip()
+    rubric = SCORES[name][0] if name in SCORES else None
+    known = PUBLISHED[rubric] if rubric else None
+    if known and (known.min, known.max, known.high) != (low, top, high):
+        raise InputError(
+            f"--scale {text}: a column `{name}` is a score on {rubric}, {known.min:g} to {known.max:g} {known.high},"
+            f" and would be published as that; rename the column in the file, such as `{name}_{top:g}`, and describe it"
+        )
+    return name, Reading(min=low, max=top, high=high, threshold=threshold, source="settings")
 
 
 def slug(name: str) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from tropism.judge.judgments import Item, Judge
 from tropism.judge.rubric import Rubric, Target
 from tropism.judge.tables import JUDGE_ATTACKS_SCHEMA
+from tropism.records.files import InputError
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation
 
@@ -92,7 +93,13 @@ def hostile_items(
 def attack_table(
     judge: Judge, name: str, rubrics: Sequence[Rubric], conversations: Sequence[Conversation], n: int
 ) -> pd.DataFrame:
-    """How each attack moves a judge's scores, as ``JUDGE_ATTACKS_SCHEMA`` says."""
+    """How each attack moves a judge's scores, as ``JUDGE_ATTACKS_SCHEMA`` says.
+
+    Raises:
+        InputError: there is no misaligned answer to carry an attack.
+    """
+    if not any(row.misaligned for row in conversations):
+        raise InputError("references: none has a misaligned answer, and attacks are carried by these")
     rows: list[dict[str, Any]] = []
     for rubric in (one for one in rubrics if one.high in BEST and "answer" in one.targets):
         names, items = hostile_items(conversations, n, rubric)

@@ -155,7 +155,7 @@ def read_rubrics(path: Path | str) -> list[Rubric]:
     """The rubrics in a YAML file: one, or one for each of its ``items``, called ``<name>_<item>``.
 
     Raises:
-        InputError: no such file, not YAML, or not a rubric.
+        InputError: no such file, not YAML, not a rubric, or one that is called otherwise than its file, as a copy is.
     """
     path = Path(path)
     if not path.is_file():
@@ -168,10 +168,14 @@ def read_rubrics(path: Path | str) -> list[Rubric]:
         fields = yaml.safe_load(content)
         items = {f"{fields['name']}_{item}": str(text) for item, text in dict(fields.pop("items", {})).items()}
         named = [{"name": name, "item": text} for name, text in items.items()] or [{}]
-        return [Rubric.model_validate({**fields, **one, "hash": digest}) for one in named]
+        rubrics = [Rubric.model_validate({**fields, **one, "hash": digest}) for one in named]
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, ValidationError):
             raise InputError(f"{path}: {explain(error)}") from None
         raise InputError(f"{path}: not a rubric: expected keys and values, `items` too") from None
+    if fields["name"] != path.stem:
+        # settings name the file, judgments and thresholds the rubric: a copy's scores would count as the original's
+        raise InputError(f"{path}: its `name` is `{fields['name']}`; call the rubric as its file, `{path.stem}`")
+    return rubrics

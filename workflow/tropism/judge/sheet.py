@@ -8,7 +8,9 @@ import csv
 import io
 import logging
 import math
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -41,9 +43,15 @@ def draw_sheet(
 ) -> list[Asked]:
     """``n`` responses (all if None) that are not empty, chosen and ordered by ``(seed, response)``.
 
+    An item's number depends on the text too: after responses were made again, a sheet of the earlier ones fits no new
+    key, though arms and prompts are called the same.
+
     Raises:
-        InputError: a rubric is not for this target, or there is nothing to rate.
+        InputError: a rubric is not for this target or given twice, a response is there twice, or there is nothing to
+            rate.
     """
+    if len({rubric.name for rubric in rubrics}) < len(rubrics):
+        raise InputError("a rubric is given twice; a sheet has one column for each")
     wrong = [rubric.name for rubric in rubrics if target not in rubric.targets]
     if wrong:
         raise InputError(f"rubric {wrong[0]} is not asked of a response's {target}")
@@ -51,7 +59,16 @@ def draw_sheet(
     def draw(row: Generation) -> str:
         return keyed_bytes(seed, "sheet", target, row.arm, row.set, row.prompt_id, row.sample).hex()
 
+    def number(row: Generation) -> str:
+        return keyed_bytes("item", draw(row), row.prompt, getattr(row, target)).hex()
+
     rows = sorted((row for row in generations if getattr(row, target).strip()), key=draw)
+    for row, other in pairwise(rows):
+        if draw(row) == draw(other):
+            raise InputError(
+                f"two responses are of arm {row.arm}, set {row.set}, prompt {row.prompt_id}, sample {row.sample}; give"
+                " each file of generations once, and those of another experiment a sheet of their own"
+            )
     if not rows:
         raise InputError(f"no generation has a {target} to rate")
     if n is not None and n > len(rows):
@@ -59,14 +76,22 @@ def draw_sheet(
     rows = rows[:n]
     scales = {rubric.name: rubric.scale for rubric in rubrics}
     hashes = {rubric.name: rubric.hash for rubric in rubrics}
-    return [Asked(item=draw(row), target=target, generation=row, scales=scales, hashes=hashes) for row in rows]
+    return [Asked(item=number(row), target=target, generation=row, scales=scales, hashes=hashes) for row in rows]
 
 
 def write_sheet(asked: Sequence[Asked], rubrics: Sequence[Rubric], output: Path, key: Path) -> None:
     """Write the sheet, its instructions beside it (``.md``), and the key.
 
     A text that a spreadsheet would run as a formula is written with an apostrophe before it.
+
+    Raises:
+        InputError: two of the three would be one file.
     """
+    if len({path.resolve() for path in (output, output.with_suffix(".md"), key)}) < 3:
+        raise InputError(
+            f"--output {output}, its instructions {output.with_suffix('.md')} and --key {key} are three files; name the"
+            " sheet NAME.csv and give the key another name"
+        )
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*FIXED, *(rubric.name for rubric in rubrics)])
@@ -103,6 +128,8 @@ def read_key(path: Path) -> dict[str, Asked]:
             except ValidationError as error:
                 raise InputError(f"{path}, line {number}: not of a sheet's key: {explain(error)}") from None
             found[one.item] = one
+    if not found:
+        raise InputError(f"{path}: a key of no item; was the sheet written with `export`?")
     return found
 
 
@@ -117,6 +144,13 @@ def read_sheet(path: Path, key: dict[str, Asked]) -> tuple[pd.DataFrame, list[Ge
     """
     text = "\n".join(line for _, line in read_lines(path))
     sheet = csv.DictReader(io.StringIO(text, newline=""))
+    absent = [name for name in ("item", *next(iter(key.values())).scales) if name not in (sheet.fieldnames or ())]
+    if absent:
+        divided = "; its cells are divided by semicolons or tabs: save it divided by commas"
+        raise InputError(
+            f"{path}, line 1: no column {absent[0]}; a sheet keeps the columns that it was written with"
+            + (divided if re.match(r'"?item"?[;\t]', text) else "")
+        )
     rater = slug(path.stem)
     rows: list[tuple[object, ...]] = []
     rated: dict[str, Generation] = {}
@@ -134,7 +168,7 @@ def read_sheet(path: Path, key: dict[str, Asked]) -> tuple[pd.DataFrame, list[Ge
         for rubric, scale in one.scales.items():
             cell = line.get(rubric)
             if cell is None:
-                raise InputError(f"{path}: no column {rubric}; a sheet keeps the columns that it was written with")
+                raise InputError(f"{where}: the row ends before the column {rubric}; a cell was lost")
             if not cell.strip():
                 empty += 1
                 continue
