@@ -40,6 +40,22 @@ def parsed(root):
             "arms: [{name: base}, {name: mine, chain: [harm]}]",
             "unknown arm `none-medical-original`; known: base, mine; an overlay's `arms` takes the place of the whole",
         ),
+        (
+            "contrasts: [{name: '{a}', weights: {'{a}-medical-original': 1, none-medical-original: -1},"
+            " sweep: {a: [none, poetry]}}]",
+            "`{a}`: weights: two of them are `none-medical-original` where a none",
+        ),
+        ("contrasts: [{name: a, weights: {drifted-medical: 1, base: -1}}]", "`a`: `drifted-medical` has `evaluate: f"),
+        (
+            "trends: [{name: t, x: dose, points: [{arm: base, x: 0}, {arm: drifted-medical, x: 1}]}]",
+            "trends: `t`: `drifted-medical` has `evaluate: false`",
+        ),
+        (
+            "{geometry: null, dynamics: null, contrasts: [], arms: [{name: a, chain: [{step: harm, lora: {targets:"
+            " [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj]}}, {step: realign, lora: {targets: [q_proj, k_proj,"
+            " v_proj, o_proj, gate_proj, up_proj]}}]}]}",
+            "arms: `a`: what its chain overrides makes a folder name of 2.. characters, and 190 are the most",
+        ),
         ("datasets: {legal: {domain: pooled}}", "datasets: legal: `pooled` is what tables call all domains"),
         ("datasets: {legal: {domain: all}}", "datasets: legal: `all` is what tables call all domains"),
         ("evaluate: {instruments: []}", "evaluate.instruments: Tuple should have at least 1 item"),
