@@ -18,6 +18,7 @@ from tropism.config.checks import (
     check_known,
     check_names,
     check_steps,
+    check_walls,
 )
 from tropism.config.datasets import DatasetConfig
 from tropism.config.detector import DetectorConfig
@@ -229,6 +230,7 @@ class Experiment(Strict):
             for reference in judge.references:
                 check_known(f"judges: {name}: references", reference, self.datasets, "dataset")
                 check_kind(self.datasets, f"judges: {name}: references", reference, "conversations")
+        check_walls(self)
         check_compared(self)
         if self.geometry:
             self._geometry_is_known(self.geometry)
