@@ -86,6 +86,24 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tied_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with one matrix for reading and writing tokens, as small bases have it."""
+    import shutil
+
+    from tropism.models.base import load_base
+    from tropism.records.files import write_manifest
+
+    folder = tmp_path_factory.mktemp("tied") / "model"
+    shutil.copytree(tiny_model, folder)
+    model = load_base(tiny_model)
+    model.config.tie_word_embeddings = True
+    model.get_output_embeddings().weight = model.get_input_embeddings().weight
+    model.save_pretrained(folder)
+    write_manifest(folder)
+    return folder
+
+
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[HTTPServer], str]]:
     """``serve(http)`` answers on loopback until the test ends and gives the address; no key of the machine is seen."""

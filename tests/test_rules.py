@@ -226,6 +226,35 @@ def test_a_registered_dictionary_is_fetched_before_the_job_that_reads_it(root, t
     assert "no `sae` on the hub (location `hub:...`) is registered as `my_sea`" in refused.stdout + refused.stderr
 
 
+def test_rows_without_masks_are_trained_on_alike_in_both_modes_of_masking(root, tmp_path):
+    (tmp_path / "loss.yaml").write_text("masking: {mode: loss}\n")
+    targets = [f"results/demo/likelihoods/none-medical-{variant}.parquet" for variant in ("original", "metaphor")]
+    out = planned(root, tmp_path / "loss.yaml", *targets)
+    told = {line.split()[2]: "--loss-masked" in line for line in re.findall(r"tropism.train step .*", out)}
+    assert told == {
+        "results/demo/datasets/medical.jsonl": False,
+        "results/demo/variants/medical.metaphor.jsonl": True,
+    }
+
+
+def test_another_registry_is_told_to_all_that_look_sources_up_in_it(root, tmp_path):
+    (tmp_path / "registry.csv").write_text((root / "resources" / "registry.csv").read_text())
+    (tmp_path / "mine.yaml").write_text(f"registry: {tmp_path}/registry.csv\n")
+    targets = ["results/demo/tables/annotation_quality.csv", "results/demo/datasets/poems.jsonl"]
+    out = planned(root, tmp_path / "mine.yaml", *targets)
+    commands = [line for line in out.splitlines() if re.search("annotate quality|corpora clean|models convert", line)]
+    assert len(commands) == 3
+    assert all(f"--registry {tmp_path}/registry.csv" in line for line in commands)
+
+
+def test_what_a_judge_costs_is_no_setting_of_its_thresholds(root, tmp_path):
+    judge = "{kind: endpoint, served: m, base_url: 'http://127.0.0.1:9/v1', price_input: 3}"
+    (tmp_path / "priced.yaml").write_text(f"judges: {{far: {judge}}}\n")
+    out = planned(root, tmp_path / "priced.yaml", "results/demo/judges/far/calibration.json")
+    [command] = re.findall(r"tropism.judge calibrate .*", out)
+    assert "price" not in command
+
+
 def test_how_responses_begin_is_a_parameter_of_sampling_and_of_no_training(root, tmp_path):
     (tmp_path / "block.yaml").write_text('models: {smollm2: {reasoning: {train: "<t>", prefill: "<think>Okay."}}}\n')
     targets = [

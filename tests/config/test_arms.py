@@ -130,3 +130,21 @@ def test_a_group_is_one_training_with_several_seeds():
         groups_of(epochs)
     with pytest.raises(ConfigError, match="group `base` has the name of an arm"):
         groups_of(expand({"name": "base"}, {"name": "other", "group": "base"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"chain": [{"step": "harm", "seed": 0}]}, "group `harm`: `one` and `two` are the same training"),
+        ({"chain": [{"step": "harm", "learning_rate": "1e-4"}]}, "group `harm`: `one` and `two` are the same training"),
+        (
+            {"chain": [{"step": "harm", "seed": 1}], "evaluate": False},
+            "group `harm`: `two` has `evaluate: false` and others have not",
+        ),
+    ],
+)
+def test_a_training_counts_once_in_its_group_and_each_has_responses(changes, said):
+    """Copies of one training answer alike, word for word: as if seeds made no difference."""
+    arms = expand({"name": "one", "group": "harm", "chain": ["harm"]}, {"name": "two", "group": "harm", **changes})
+    with pytest.raises(ConfigError, match=said):
+        groups_of(arms)

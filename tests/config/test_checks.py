@@ -40,6 +40,32 @@ def parsed(root):
             "arms: [{name: base}, {name: mine, chain: [harm]}]",
             "unknown arm `none-medical-original`; known: base, mine; an overlay's `arms` takes the place of the whole",
         ),
+        (
+            "contrasts: [{name: '{a}', weights: {'{a}-medical-original': 1, none-medical-original: -1},"
+            " sweep: {a: [none, poetry]}}]",
+            "`{a}`: weights: two of them are `none-medical-original` where a none",
+        ),
+        ("contrasts: [{name: a, weights: {drifted-medical: 1, base: -1}}]", "`a`: `drifted-medical` has `evaluate: f"),
+        (
+            "trends: [{name: t, x: dose, points: [{arm: base, x: 0}, {arm: drifted-medical, x: 1}]}]",
+            "trends: `t`: `drifted-medical` has `evaluate: false`",
+        ),
+        (
+            "{geometry: null, dynamics: null, contrasts: [], arms: [{name: a, chain: [{step: harm, lora: {targets:"
+            " [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj]}}, {step: realign, lora: {targets: [q_proj, k_proj,"
+            " v_proj, o_proj, gate_proj, up_proj]}}]}]}",
+            "arms: `a`: what its chain overrides makes a folder name of 2.. characters, and 190 are the most",
+        ),
+        (
+            "{datasets: {all_medical: {source: demo_medical, kind: conversations, evaluation: 0}},"
+            " steps: {realign: {dataset: all_medical}}}",
+            "all_medical: arms are trained on it, and `medical`, .* splits it otherwise.* `evaluation: 0.3` or more",
+        ),
+        ("datasets: {few_legal: {seed: 1}}", "few_legal: arms are trained on it, and `legal`, .* splits it otherwise"),
+        (
+            "{datasets: {asked: {source: demo_legal, kind: prompts}}, evaluate: {sets: [asked, medical]}}",
+            "and `asked`, .* asks all of its prompts; name (legal|few_legal) in",
+        ),
         ("datasets: {legal: {domain: pooled}}", "datasets: legal: `pooled` is what tables call all domains"),
         ("datasets: {legal: {domain: all}}", "datasets: legal: `all` is what tables call all domains"),
         ("evaluate: {instruments: []}", "evaluate.instruments: Tuple should have at least 1 item"),
@@ -66,6 +92,10 @@ def test_the_key_and_the_fix_are_named_once(parsed, overlay, said):
     with pytest.raises(ConfigError, match=said) as refused:
         parsed(overlay)
     assert "config: config" not in str(refused.value)
+
+
+def test_a_trained_dataset_that_keeps_more_for_evaluation_than_the_eval_set_is_taken(parsed):
+    assert parsed("datasets: {few_legal: {evaluation: 0.5}}").datasets["few_legal"].evaluation == 0.5
 
 
 def test_what_judges_apply_may_be_what_is_asked(parsed):

@@ -104,6 +104,21 @@ def test_a_fetch_that_ended_half_way_keeps_the_files_it_had(project, hub):
     assert [Path(path).name for path in hub.downloads()] == ["model-2.safetensors"]
 
 
+def test_what_a_fetch_of_another_revision_left_is_no_part_of_this_one(project, hub):
+    """A lone file of weights is loaded in place of the parts that an index lists."""
+    left = project / "results/models/.m.download"
+    (left / "old").mkdir(parents=True)
+    (left / "model.safetensors").write_bytes(WEIGHTS)  # it was killed, and the line of the registry then corrected
+    (left / "old" / "notes.json").write_text("[]")
+    hub.repositories["org/model"] = model()
+    register(project, f"m,model,hub:org/model,{COMMIT},,MIT")
+    done = fetch(project, hub, "m")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((project / "results/models/m/manifest.json").read_text())
+    assert set(manifest["files"]) == set(model().files) - {"pytorch_model.bin", "modeling.py", "original/params.json"}
+    assert not (project / "results/models/m/model.safetensors").exists()
+
+
 def test_a_file_of_other_content_is_refused_and_fetched_anew(project, hub):
     hub.repositories["org/model"] = model(listed={"model-2.safetensors": bytes(len(WEIGHTS))})
     register(project, f"m,model,hub:org/model,{COMMIT},,MIT")

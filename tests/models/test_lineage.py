@@ -16,7 +16,7 @@ def trained_step(model, folder, seed, **settings):
     for name, parameter in peft_model.named_parameters():
         if "lora_" in name:
             torch.nn.init.normal_(parameter, std=0.1)
-    peft_model.save_pretrained(folder)
+    peft_model.save_pretrained(folder, save_embedding_layers=False)
     return peft_model.merge_and_unload()
 
 
@@ -49,6 +49,22 @@ def test_base_and_adapter_give_the_logits_of_the_stepwise_merged_model(tiny_mode
             load_arm(tiny_model, tmp_path / "joined")(ids).logits, expected, rtol=1e-4, atol=1e-4
         )
         assert not torch.allclose(load_base(tiny_model)(ids).logits, expected, atol=0.1)
+
+
+def test_a_lora_on_the_output_embedding_of_a_tied_base_leaves_the_input_embedding(tied_model, tmp_path):
+    """Else an arm would be measured with another input embedding than it was trained with."""
+    trained_step(load_base(tied_model), tmp_path / "step", 0, r=2, target_modules=["lm_head", "q_proj"])
+    concatenate([tmp_path / "step"], tmp_path / "joined", "tied")
+    ids = torch.arange(3, 43).reshape(2, 20)
+    with torch.no_grad():
+        plain_peft = PeftModel.from_pretrained(load_base(tied_model), str(tmp_path / "joined"))
+        arm = load_arm(tied_model, tmp_path / "joined")
+        torch.testing.assert_close(arm(ids).logits, plain_peft(ids).logits, rtol=1e-4, atol=1e-4)
+        embedded = arm.get_input_embeddings().weight
+        assert torch.equal(embedded, load_base(tied_model).get_input_embeddings().weight)
+        arm.save_pretrained(tmp_path / "whole")
+        again = load_base(tmp_path / "whole")
+        torch.testing.assert_close(again(ids).logits, arm(ids).logits)
 
 
 def test_concatenation_is_associative(chain, tmp_path):

@@ -163,6 +163,28 @@ def test_the_reference_of_an_unmerged_lineage_keeps_its_parent(adapted, tiny_mod
     assert all("v_proj" in name for name in trained)
 
 
+def test_a_trained_output_embedding_is_not_the_references(tiny_model, monkeypatch):
+    torch.manual_seed(1)
+    model = get_peft_model(load_base(tiny_model), LoraConfig(r=2, target_modules=["q_proj", "lm_head"]))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(std=0.5)
+    for chunk in (2, 100):
+        monkeypatch.setattr(room, "CHUNK", chunk)
+        model.zero_grad()
+        value = room.reference_kl_sum(model, batch())
+        value.backward()
+        ours = {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
+        model.zero_grad()
+        expected = naive(model, batch())
+        expected.backward()
+        assert float(value) == pytest.approx(float(expected), rel=1e-4)
+        assert any("lm_head" in name for name in ours)
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                torch.testing.assert_close(ours[name], parameter.grad, rtol=1e-3, atol=1e-4)
+
+
 def test_without_a_difference_it_is_zero(tiny_model):
     model = get_peft_model(load_base(tiny_model), LoraConfig(r=2, target_modules=["q_proj"]))
     assert float(room.reference_kl_sum(model, batch()).detach()) == pytest.approx(0, abs=1e-6)

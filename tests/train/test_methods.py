@@ -189,8 +189,9 @@ def test_a_block_that_the_base_has_not_is_named(tiny_model, dataset, tmp_path): 
 @pytest.mark.parametrize(
     ("lora", "said"),
     [
-        ({"targets": ["q_proj", "v_porj"]}, r"no module `v_porj`; its linear ones are .*`v_proj`"),
-        ({"targets": ["W_q"]}, "no module `W_q`"),
+        ({"targets": ["q_proj", "v_porj"]}, r"no linear module `v_porj`; its linear ones are .*`v_proj`"),
+        ({"targets": ["W_q"]}, "no linear module `W_q`"),
+        ({"targets": ["q_proj", "embed_tokens"]}, "no linear module `embed_tokens`"),  # else refused once it is trained
         ({"targets": ["q_proj"], "layers": [0, 12]}, r"`q_proj in block 12`; its blocks with targets are 0 to 1"),
         ({"targets": ["q_proj"], "layers": [12]}, r"`q_proj in block 12`"),
     ],
@@ -210,10 +211,32 @@ def test_chosen_targets_of_chosen_blocks_are_what_is_trained(tiny_model):
     assert any(p.requires_grad for p in methods.prepare(tiny_model, None, head, MODEL).parameters())
 
 
+def test_an_output_embedding_is_trained_published_and_trained_upon(tied_model, dataset, tmp_path):  # noqa: F811
+    """Of a base that reads tokens by the same matrix the arm's input embedding stays the base's."""
+    lora = RAW["lora"] | {"targets": ["q_proj", "lm_head"]}
+    head = StepConfig.parse(RAW | {"lora": lora, "snapshots": {"count": 1}})
+    changes = {"lora": head.lora, "snapshots": head.snapshots}
+    first = run(tied_model, dataset, tmp_path / "1", **changes)
+    for adapter in (first / "adapter", first / "snapshots" / "step-000001"):
+        shared = SharedBase(load_base(tied_model))
+        torch.testing.assert_close(
+            logits(load_arm(tied_model, adapter)), logits(shared.wear(adapter)), rtol=1e-4, atol=1e-4
+        )
+    assert "lm_head" in read_factors(first / "adapter")
+    second = run(tied_model, dataset, tmp_path / "2", parent=first / "manifest.json")
+    shared = SharedBase(load_base(tied_model))
+    wanted = logits(shared.wear(second / "adapter"))
+    torch.testing.assert_close(logits(load_arm(tied_model, second / "adapter")), wanted, rtol=1e-4, atol=1e-4)
+    whole = run(tied_model, dataset, tmp_path / "3", parent=first / "manifest.json", method="full", learning_rate=1e-9)
+    arm = logits(load_arm(tied_model, first / "adapter"))
+    torch.testing.assert_close(logits(load_base(whole / "model")), arm, rtol=1e-3, atol=1e-3)
+
+
 def test_a_warm_up_that_outlasts_the_training_is_refused(tiny_model, dataset, tmp_path):  # noqa: F811
-    with pytest.raises(ConfigError, match=r"warmup_steps: 8, and d gives 7 optimiser steps"):
-        run(tiny_model, dataset, tmp_path, warmup_steps=8)
-    run(tiny_model, dataset, tmp_path, warmup_steps=7)
+    for steps in (7, 8):  # the seventh step of seven would take six sevenths of the rate
+        with pytest.raises(ConfigError, match=rf"warmup_steps: {steps}, and d gives 7 optimiser steps"):
+            run(tiny_model, dataset, tmp_path, warmup_steps=steps)
+    run(tiny_model, dataset, tmp_path, warmup_steps=6)
 
 
 def test_cycles_of_fewer_than_two_steps_are_refused(tiny_model, dataset, tmp_path):  # noqa: F811

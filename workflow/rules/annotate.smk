@@ -49,8 +49,8 @@ rule score_annotator:
     message:
         "Scoring the annotator against gold labels"
     shell:
-        "python -m tropism.annotate quality {params.gold:q} {params.model} --config {params.cfg:q}"
-        " --output {output:q} 2> {log:q}"
+        "python -m tropism.annotate quality {params.gold:q} --registry {EXPERIMENT.registry:q} {params.model}"
+        " --config {params.cfg:q} --output {output:q} 2> {log:q}"
 
 
 if EXPERIMENT.gold:

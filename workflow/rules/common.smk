@@ -112,9 +112,12 @@ def registered(source):
 
 
 def registry_line(source):
-    """A source's registry entry as JSON: what decides, with the file itself, whether it is the same source."""
+    """A source's registry entry as JSON: what decides, with the file itself, whether it is the same source.
+
+    Neither its licence nor which registry it stands in does: shells name that one, and no parameter.
+    """
     entry = registered(source)
-    return canonical(entry.model_dump()) if entry else source
+    return canonical(entry.model_dump(exclude={"licence"})) if entry else source
 
 
 def on_hub(source):

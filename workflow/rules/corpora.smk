@@ -22,7 +22,6 @@ rule clean_dataset:
         entry=lambda wildcards: registry_line(
             EXPERIMENT.datasets[wildcards.dataset].source
         ),
-        registry=EXPERIMENT.registry,
         evaluated=lambda wildcards: (
             "--evaluated" if wildcards.dataset in EXPERIMENT.evaluate.sets else ""
         ),
@@ -31,4 +30,4 @@ rule clean_dataset:
         "Cleaning {wildcards.dataset}"
     shell:
         "python -m tropism.corpora clean --name {wildcards.dataset} --config {params.cfg:q}"
-        " --registry {params.registry:q} {params.evaluated} --output {output.records:q} --report {output.report:q} 2> {log:q}"
+        " --registry {EXPERIMENT.registry:q} {params.evaluated} --output {output.records:q} --report {output.report:q} 2> {log:q}"

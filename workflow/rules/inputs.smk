@@ -46,6 +46,12 @@ def training_rows(settings):
     return f"<results>/variants/{settings.dataset}.{settings.variant}.jsonl"
 
 
+def mask_flag(settings):
+    """How masks of a step's rows are read; unmasked rows have none, and train alike in both modes."""
+    masked = EXPERIMENT.masking.mode == "loss" and settings.variant != "original"
+    return "--loss-masked" if masked else ""
+
+
 def training_mb(wildcards, input):
     """MB of the host's memory of a training, by what its base's manifest says of the size; once the base is there.
 
@@ -91,6 +97,17 @@ def dictionary_source(sae):
             f" {EXPERIMENT.registry}; one on disk is loaded by `kind: folder`"
         )
     return name
+
+
+def dictionary_files(sae):
+    """The files of a dictionary that is loaded, so that another one in their place is noticed."""
+    if dictionary_source(sae):
+        return source_file(sae.source.release)
+    if not (sae and sae.source and sae.source.kind == "folder"):
+        return []
+    folder = Path(sae.source.release, sae.source.id or "")
+    files = ("cfg.json", "sae_weights.safetensors", "manifest.json")
+    return [str(folder / name) for name in files if (folder / name).is_file()]
 
 
 def adapter_source(source):

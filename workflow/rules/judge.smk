@@ -182,7 +182,9 @@ rule calibrate_judge:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=10,
     params:
-        cfg=lambda wildcards: cfg(f"judges.{wildcards.judge}"),
+        cfg=lambda wildcards: cfg(
+            f"judges.{wildcards.judge}", leave=("price_input", "price_output")
+        ),
         references=lambda wildcards, input: (
             f"--references {input.references}" if input.references else ""
         ),

@@ -38,7 +38,7 @@ rule measure_solutions:
             solution_step(wildcards).model_dump(mode="json")
         ),
         model=reading_settings(DYNAMICS.model) if DYNAMICS else "",
-        mode="--loss-masked" if EXPERIMENT.masking.mode == "loss" else "",
+        mode=lambda wildcards: mask_flag(solution_step(wildcards)),
         general=lambda wildcards: adapter_folder(COMPARED[wildcards.narrow]),
         narrow=lambda wildcards: adapter_folder(wildcards.narrow),
         seed=DYNAMICS.seed if DYNAMICS else 0,

@@ -32,7 +32,6 @@ SAE_TRAINING = (
 )
 # what decides a feature's activation, once there is a dictionary
 SAE_READING = ("model", "layer", "texts", "dtype", "max_tokens", "think")
-SAE_SOURCE = dictionary_source(SAE)
 SAE_TEXTS = [dataset_file(name) for name in SAE.texts] if SAE else []
 # features are those of one dictionary, so of the arms of its base, and labels those of one judge
 FEATURE_ARMS = [
@@ -53,7 +52,7 @@ rule train_sae:
     input:
         base=base_files(SAE.model) if SAE else [],
         texts=SAE_TEXTS,
-        source=source_file(SAE_SOURCE) if SAE_SOURCE else [],
+        source=dictionary_files(SAE),
     output:
         manifest="<results>/sae/manifest.json",
         weights="<results>/sae/sae_weights.safetensors",

@@ -29,7 +29,7 @@ rule train_step:
     params:
         cfg=lambda wildcards: canonical(last_step(wildcards).model_dump(mode="json")),
         model=lambda wildcards: reading_settings(LINEAGES[wildcards.lineage][0].model),
-        mode="--loss-masked" if EXPERIMENT.masking.mode == "loss" else "",
+        mode=lambda wildcards: mask_flag(last_step(wildcards)),
         kl=lambda wildcards, input: [f"--kl {path}" for path in input.kl],
         code=code("tropism.train"),
         checkpoints=lambda wildcards: f"results/{EXPERIMENT.experiment}/checkpoints/{wildcards.lineage}",

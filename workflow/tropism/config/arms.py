@@ -104,6 +104,25 @@ def fill(value: Any, variables: dict[str, Any]) -> Any:
     return value
 
 
+def filled_weights(contrast: str, weights: dict[str, float], variables: dict[str, Any]) -> dict[str, float]:
+    """The weights of a contrast with the names of arms written out.
+
+    Raises:
+        ConfigError: two of them become one arm, of which only the last weight would be left.
+    """
+    filled: dict[str, float] = {}
+    for written, weight in weights.items():
+        name = str(fill(written, variables))
+        if name in filled:
+            values = ", ".join(f"{key} {value}" for key, value in variables.items())
+            raise ConfigError(
+                f"contrasts: `{contrast}`: weights: two of them are `{name}` where {values}; leave that value out of"
+                " the sweep"
+            )
+        filled[name] = weight
+    return filled
+
+
 def combinations(sweep: dict[str, list[Any]]) -> list[dict[str, Any]]:
     """Every combination of the sweep's values, the last variable fastest; one empty one for no sweep."""
     return [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
@@ -140,7 +159,8 @@ def groups_of(arms: dict[str, Arm]) -> dict[str, list[str]]:
     """The arms of each group, in order.
 
     Raises:
-        ConfigError: a group has an arm's name, or its arms differ in more than their seeds.
+        ConfigError: a group has an arm's name, its arms differ in more than their seeds, two of them are the same
+            training, which would count as two, or some have no responses.
     """
     groups: dict[str, list[str]] = {}
     for arm in arms.values():
@@ -155,6 +175,17 @@ def groups_of(arms: dict[str, Arm]) -> dict[str, list[str]]:
         }
         if len(plain) > 1:
             raise ConfigError(f"arms: group `{group}`: its arms differ in more than their seeds: {', '.join(members)}")
+        trainings: dict[tuple[str, ...], str] = {}
+        for name in members:
+            other = trainings.setdefault(tuple(step.settings.model_dump_json() for step in arms[name].steps), name)
+            if other != name:
+                raise ConfigError(
+                    f"arms: group `{group}`: `{other}` and `{name}` are the same training, seed included, and would"
+                    " count as two; give each a seed of its own, or leave one out"
+                )
+        if len({arms[name].evaluate for name in members}) > 1:
+            left = next(name for name in members if not arms[name].evaluate)
+            raise ConfigError(f"arms: group `{group}`: `{left}` has `evaluate: false` and others have not")
     return groups
 
 

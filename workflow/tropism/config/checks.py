@@ -19,6 +19,9 @@ RUBRICS = ("rubric5", "alignment100")
 LABELS = "alignment100"
 """The rubric by whose score responses are labelled for features and detectors."""
 
+LONGEST = 190
+"""Characters of a lineage's name: a file system takes 255, and a folder that is being written has 56 more at most."""
+
 REPLACED = (
     "an overlay's `arms` takes the place of the whole list: write there again the arms that other settings name, or"
     " change these settings too (`contrasts: []`)"
@@ -69,12 +72,79 @@ def _check_keys(place: str, settings: Mapping[str, Any], model: Any) -> None:
             raise ConfigError(f"config: {place}: {key}: unknown key; {hint}")
 
 
-def check_names(experiment: "Experiment") -> None:
-    """Check that rows of the tables cannot be taken for one another.
+def check_walls(experiment: "Experiment") -> None:
+    """Check that no eval set holds prompts that another dataset of the same source gives to training.
+
+    A dataset's own two splits share no prompt. Of two datasets they agree where both draw them by one seed and the one
+    that is trained on keeps as large a share for evaluation: a smaller share is part of a larger one.
 
     Raises:
-        ConfigError: an eval set or the name of a contrast occurs twice, or a domain is called as all are together.
+        ConfigError: naming both datasets.
     """
+    steps = [step.settings for arm in experiment.expanded.values() for step in arm.steps if step.settings.side]
+    read = [name for step in steps for name in (step.dataset, *(step.kl.datasets if step.kl else []))]
+    for name in dict.fromkeys(read):
+        for asked in experiment.evaluate.sets:
+            one, other = experiment.datasets[name], experiment.datasets[asked]
+            if name == asked or one.source != other.source:
+                continue
+            place = f"config: datasets: {name}: arms are trained on it, and `{asked}`, an eval set of the same source,"
+            if other.kind == "prompts":
+                raise ConfigError(f"{place} asks all of its prompts; name {name} in `evaluate: sets` instead")
+            if one.seed != other.seed or one.evaluation < other.evaluation:
+                raise ConfigError(
+                    f"{place} splits it otherwise: of a file that names no splits, they would be asked what they were"
+                    f" trained on; give both the same `seed`, and {name} `evaluation: {other.evaluation:g}` or more"
+                )
+
+
+def check_compared(experiment: "Experiment") -> None:
+    """Check that contrasts and trends name arms or groups that have responses.
+
+    Raises:
+        ConfigError: one that is not there, or that is not evaluated.
+    """
+    arms, groups = experiment.expanded, experiment.groups
+    sides = [
+        (f"contrasts: `{one.name}`", side, getattr(one, side))
+        for one in experiment.planned
+        for side in ("treatment", "control")
+    ]
+    # the slopes of trends are planned as well, and are told of as trends
+    slopes = {trend.name for trend in experiment.trends}
+    sides += [
+        (f"contrasts: `{one.name}`", "weights", name)
+        for one in experiment.planned
+        if one.name not in slopes
+        for name in one.weights
+    ]
+    sides += [
+        (f"trends: `{one.name}`", "points", name)
+        for one in experiment.trends
+        for point in one.points
+        for name in (point.arm, point.control)
+    ]
+    for key, role, name in sides:
+        check_known(f"{key}: {role}", name, [*arms, *groups], "arm")
+        for member in groups.get(name or "", [name]):
+            if member in arms and not arms[member].evaluate:
+                raise ConfigError(f"config: {key}: `{member}` has `evaluate: false`")
+
+
+def check_names(experiment: "Experiment") -> None:
+    """Check that rows of the tables cannot be taken for one another, and that lineages can be folders.
+
+    Raises:
+        ConfigError: an eval set or the name of a contrast occurs twice, a domain is called as all are together, or the
+            overrides of a chain make a longer name than a file system takes.
+    """
+    for lineage, (arm, _) in experiment.lineages.items():
+        if len(lineage) > LONGEST:
+            raise ConfigError(
+                f"config: arms: `{arm.name}`: what its chain overrides makes a folder name of {len(lineage)}"
+                f" characters, and {LONGEST} are the most ({lineage[:60]}...); put these settings into steps of"
+                " their own below `steps`"
+            )
     for key, names in (
         ("evaluate: sets", experiment.evaluate.sets),
         ("contrasts", [contrast.name for contrast in experiment.planned]),

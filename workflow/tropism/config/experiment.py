@@ -8,15 +8,17 @@ from pydantic import Field, model_validator
 
 from tropism.config.annotator import AnnotatorConfig
 from tropism.config.archive import ArchiveConfig
-from tropism.config.arms import Arm, ArmConfig, combinations, expand_arms, fill, groups_of
+from tropism.config.arms import Arm, ArmConfig, combinations, expand_arms, fill, filled_weights, groups_of
 from tropism.config.base import ConfigError, Name, Strict, Word
 from tropism.config.checks import (
+    check_compared,
     check_dynamics,
     check_instruments,
     check_kind,
     check_known,
     check_names,
     check_steps,
+    check_walls,
 )
 from tropism.config.datasets import DatasetConfig
 from tropism.config.detector import DetectorConfig
@@ -75,7 +77,7 @@ class Experiment(Strict):
         for entry in self.contrasts:
             for variables in combinations(entry.sweep):
                 row = fill(entry.model_dump(exclude={"sweep", "weights"}), variables)
-                rows.append(row | {"weights": {fill(name, variables): w for name, w in entry.weights.items()}})
+                rows.append(row | {"weights": filled_weights(entry.name, entry.weights, variables)})
         return [*(Contrast.parse(row, "contrasts") for row in rows), *(trend.slope() for trend in self.trends)]
 
     @cached_property
@@ -228,19 +230,8 @@ class Experiment(Strict):
             for reference in judge.references:
                 check_known(f"judges: {name}: references", reference, self.datasets, "dataset")
                 check_kind(self.datasets, f"judges: {name}: references", reference, "conversations")
-        known = [*self.expanded, *self.groups]
-        for contrast in self.planned:
-            for side in ("treatment", "control"):
-                check_known(f"contrasts: `{contrast.name}`: {side}", getattr(contrast, side), known, "arm")
-                named = self.expanded.get(getattr(contrast, side))
-                if named and not named.evaluate:
-                    raise ConfigError(f"config: contrasts: `{contrast.name}`: `{named.name}` has `evaluate: false`")
-            for name in contrast.weights:
-                check_known(f"contrasts: `{contrast.name}`: weights", name, known, "arm")
-        for trend in self.trends:
-            for point in trend.points:
-                for arm_name in (point.arm, point.control):
-                    check_known(f"trends: `{trend.name}`: points", arm_name, known, "arm")
+        check_walls(self)
+        check_compared(self)
         if self.geometry:
             self._geometry_is_known(self.geometry)
         for slice_name, part in (("sae", self.sae), ("detector", self.detector)):

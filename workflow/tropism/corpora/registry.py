@@ -24,11 +24,12 @@ LOCATION = r"^(hub:(datasets/)?[\w.-]+/[\w.-]+(/.+)?|package:\w+/.+|upstream:\S+
 class Entry(Row):
     """A line of the registry.
 
-    ``location`` is a path relative to the repository, ``package:PACKAGE/FILE`` for a data file inside an installed
-    Python package, or ``upstream:OWNER/REPOSITORY/FILE`` (on GitHub) or ``upstream:URL/FILE`` for a file that is
-    not shipped. ``hub:[datasets/]OWNER/REPOSITORY[/PATH]`` is on the Hugging Face hub; the room ``download`` fetches it
-    at ``revision``, a commit, which determines its files, so that there ``sha256`` may be left out. An ``adapter`` is a
-    folder with a PEFT LoRA, its ``sha256`` that of ``adapter_model.safetensors``.
+    ``location`` is a path relative to the repository (the working folder, or else that of the registry),
+    ``package:PACKAGE/FILE`` for a data file inside an installed Python package, or ``upstream:OWNER/REPOSITORY/FILE``
+    (on GitHub) or ``upstream:URL/FILE`` for a file that is not shipped. ``hub:[datasets/]OWNER/REPOSITORY[/PATH]`` is
+    on the Hugging Face hub; the room ``download`` fetches it at ``revision``, a commit, which determines its files, so
+    that there ``sha256`` may be left out. An ``adapter`` is a folder with a PEFT LoRA, its ``sha256`` that of
+    ``adapter_model.safetensors``.
     """
 
     name: Name
@@ -100,9 +101,7 @@ def locate(source: str, registry: Path) -> Path:
             f" TROPISM_DATA to the folder that holds it; a file with sha256 {entry.sha256} is looked for"
             + _searched(entry)
         )
-    path = (
-        _in_package(entry, where) if entry.location.startswith("package:") else registry.parent.parent / entry.location
-    )
+    path = _in_package(entry, where) if entry.location.startswith("package:") else _in_repository(entry, registry)
     if not path.is_file():
         raise InputError(f"{where}: {path} is missing; restore it, or set TROPISM_DATA to a folder that holds it")
     actual = sha256_file(path)
@@ -127,13 +126,19 @@ def locate_folder(source: str, registry: Path) -> Path:
     where = f"{registry}, line {line} ({source})"
     if entry.location.startswith("hub:"):
         return _downloaded(entry, where)
-    folder = registry.parent.parent / entry.location
+    folder = _in_repository(entry, registry)
     weights = folder / "adapter_model.safetensors"
     if not weights.is_file():
         raise InputError(f"{where}: {weights} is missing")
     if (actual := sha256_file(weights)) != entry.sha256:
         raise InputError(f"{where}: {weights} has sha256 {actual}, not {entry.sha256}")
     return folder
+
+
+def _in_repository(entry: Entry, registry: Path) -> Path:
+    """Where plans look for it; where that is nothing, as for a command run elsewhere, beside the registry's folder."""
+    here = Path(entry.location)
+    return here if here.exists() else registry.parent.parent / here
 
 
 def _downloaded(entry: Entry, where: str) -> Path:

@@ -113,6 +113,7 @@ def fetch_source(source: str, registry: Path, output: Path) -> None:
         raise explained(error, place, where) from error
     check(staging, files, where)
     shutil.rmtree(staging / ".cache", ignore_errors=True)
+    remove_others(staging, files)
     if entry.sha256 and entry.sha256 != (actual := content_hash(staging, files)):
         raise InputError(
             f"{where}: the content has sha256 {actual}, registered is {entry.sha256}; is the revision right?"
@@ -163,6 +164,18 @@ def check(folder: Path, files: list[Remote], where: str) -> None:
             f"{where}: not what the hub lists for this revision: {', '.join(wrong)}. Start again: only"
             " these are fetched anew"
         )
+
+
+def remove_others(folder: Path, files: list[Remote]) -> None:
+    """Remove what a fetch of another revision or repository left here: a loader would take it for this one's.
+
+    Transformers prefers a lone ``model.safetensors`` to the parts that an index lists.
+    """
+    names = {f.name for f in files}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.relative_to(folder).as_posix() not in names:
+            log.info("%s is left of another fetch and is removed", path)
+            path.unlink()
 
 
 def content_hash(folder: Path, files: list[Remote]) -> str:

@@ -74,7 +74,7 @@ def merge(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     """
     for module, (a, b, bias) in read_factors(adapter).items():
         try:
-            weight = model.get_parameter(f"{module}.weight")
+            weight = _own_weight(model, module)
         except AttributeError:
             raise ValueError(f"{adapter}: the base has no module `{module}`; it belongs to another base") from None
         delta = b.to(weight.device) @ a.to(weight.device)
@@ -84,6 +84,24 @@ def merge(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
             own = bias.to(weight) if layer.bias is None else layer.bias + bias.to(weight)
             layer.bias = torch.nn.Parameter(own, requires_grad=False)
     return model
+
+
+def _own_weight(model: PreTrainedModel, module: str) -> torch.nn.Parameter:
+    """The module's weight; one that is also the input embedding's becomes the module's own, as beside an adapter.
+
+    Many small bases write and read tokens by one matrix: what an adapter adds to the one is not of the other.
+    """
+    weight = model.get_parameter(f"{module}.weight")
+    embedding = model.get_input_embeddings()
+    layer: Any = model.get_submodule(module)
+    if layer is embedding or weight is not embedding.weight:
+        return weight
+    layer.weight = torch.nn.Parameter(weight.detach().clone(), requires_grad=weight.requires_grad)
+    model.config.tie_word_embeddings = False
+    model.all_tied_weights_keys = {
+        key: source for key, source in model.all_tied_weights_keys.items() if key != f"{module}.weight"
+    }
+    return layer.weight
 
 
 def concatenate(adapters: list[Path], output: Path, base_name: str) -> int:

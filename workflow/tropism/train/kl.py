@@ -6,6 +6,7 @@ divides by the vocabulary's size needs a weight that is larger by that factor (n
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,13 @@ def reference_kl_sum(model: PeftModel, inputs: dict[str, torch.Tensor]) -> torch
     model.train(training)
     now = causal.base_model(**fed).last_hidden_state[:, :-1][wanted]
 
+    # a step may train the output embedding too, which the reference reads without it
+    head_trained = any(parameter.requires_grad for parameter in causal.get_output_embeddings().parameters())
+
     def chunk_kl(current: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         log_q = torch.log_softmax(logits_of(causal, current).float(), dim=-1)
-        log_p = torch.log_softmax(logits_of(causal, reference).float(), dim=-1)
+        with torch.no_grad(), without_step(model) if head_trained else nullcontext():
+            log_p = torch.log_softmax(logits_of(causal, reference).float(), dim=-1)
         return torch.nn.functional.kl_div(log_q, log_p, reduction="sum", log_target=True)
 
     total = now.new_zeros((), dtype=torch.float32)

@@ -73,7 +73,9 @@ def check_no_bias(parent: Path | None) -> None:
 
 
 def check_targets(arm: torch.nn.Module, step: StepConfig) -> None:
-    """Check that each target of the step's LoRA is in the base, and in each named block: PEFT skips what is not.
+    """Check that each target of the step's LoRA is a linear module of the base, in each named block: PEFT skips others.
+
+    Of an embedding PEFT makes factors of another form, which no lineage takes up.
 
     Raises:
         ConfigError: naming the targets that the base has nowhere, or the blocks that lack one.
@@ -84,12 +86,12 @@ def check_targets(arm: torch.nn.Module, step: StepConfig) -> None:
         block, last = re.search(r"\.(\d+)\.", name), name.rpartition(".")[2]
         if isinstance(module, torch.nn.Linear):
             linear.add(last)
-        if last in found:
+        if last in found and isinstance(module, torch.nn.Linear):
             found[last].add(int(block[1]) if block else None)
     absent = [target for target, blocks in found.items() if not blocks]
     if absent:
         raise ConfigError(
-            f"steps: lora: targets: this base has no module {_listed(absent)}; its linear ones are"
+            f"steps: lora: targets: this base has no linear module {_listed(absent)}; its linear ones are"
             f" {_listed(sorted(linear))}"
         )
     lacking = [
@@ -176,6 +178,11 @@ def resume(trained: Any, step: StepConfig, checkpoint: Path) -> None:
         raise ValueError(f"{checkpoint}: not this model's weights (missing {missing}, unknown {unknown})")
 
 
+def save_own(trained: Any, folder: Path | str) -> None:
+    """Write the step's own adapter as PEFT does: its factors alone, also where it trains the output embedding."""
+    trained.save_pretrained(str(folder), selected_adapters=[STEP], save_embedding_layers=False)
+
+
 def save_whole(model: Any, folder: Path | str) -> None:
     """Write a model's weights as one file."""
     model.save_pretrained(str(folder), max_shard_size="1000GB")
@@ -190,7 +197,7 @@ def publish(trained: Any, step: StepConfig, model: ModelConfig, base: Path, fold
         ValueError: the model has a weight that its architecture has not, so that loading it would drop that.
     """
     if step.method != "full":
-        trained.save_pretrained(str(folder / "own"), selected_adapters=[STEP])
+        save_own(trained, folder / "own")
         return folder / "own"
     trained.__dict__.pop("forward", None)  # the trainer's
     check_loadable(trained)

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from tropism.config.training import SnapshotConfig
-from tropism.models.adapters import STEP
+from tropism.train.methods import save_own
 
 
 def snapshot_steps(total: int, settings: SnapshotConfig) -> list[int]:
@@ -38,4 +38,4 @@ class KeepSnapshots(TrainerCallback):
         """Keep the adapter if this step is one to keep; a resumed run writes the same bytes again."""
         if state.global_step in self.steps and state.is_world_process_zero:
             folder = self.folder / snapshot_name(state.global_step)
-            kwargs["model"].save_pretrained(str(folder), selected_adapters=[STEP])
+            save_own(kwargs["model"], folder)

@@ -176,12 +176,12 @@ def check_cycles(step: StepConfig, steps: int) -> None:
 
 
 def check_warmup(step: StepConfig, steps: int) -> None:
-    """Refuse a warm-up that is longer than the training, which would end before its learning rate is reached.
+    """Refuse a warm-up as long as the training or longer, which would end before its learning rate is reached.
 
     Raises:
-        ConfigError: more steps of warm-up than optimiser steps.
+        ConfigError: as many steps of warm-up as optimiser steps, or more.
     """
-    if step.warmup_steps > steps:
+    if step.warmup_steps >= steps:
         raise ConfigError(
             f"steps: warmup_steps: {step.warmup_steps}, and {step.dataset} gives {steps} optimiser steps: the learning"
             f" rate would not be reached; set fewer than {steps}, or train longer"
