@@ -18,7 +18,7 @@ pathvars:
 
 
 for stage in (
-    "inputs download corpora models annotate mask train generate judge instruments likelihood"
+    "inputs judged download corpora models annotate mask train generate judge instruments likelihood"
     " stats sae detect steer dynamics warning narrow geometry figures site archive"
 ).split():
 

@@ -12,6 +12,7 @@ import yte
 from tropism.config.experiment import Experiment
 
 DOWNLOADS = {"download_model", "download_source"}
+JUDGING = {"judge_generations", "judge_references", "judge_steered"}  # of a served model, as in the paper's experiment
 
 
 def load(root, name="slurm", **site):
@@ -36,7 +37,9 @@ def gpu_stages(root) -> set[str]:
     blocks = re.findall(r"^(?:checkpoint|rule) (\w+):\n((?:[ \t].*\n|\n)*)", rules, re.M)
     asking = {name for name, body in blocks if re.search(r"^\s+gpu=", body, re.M)}
     assert "train_step" in asking
-    return asking | {name for name, given in load(root)[0]["set-resources"].items() if "gpu" in given}
+    given = {name: given["gpu"] for name, given in load(root)[0]["set-resources"].items() if "gpu" in given}
+    assert {name for name, gpus in given.items() if gpus == 0} == JUDGING
+    return (asking | set(given)) - JUDGING
 
 
 def snakemake(root, *arguments, program=("-m", "snakemake")):
@@ -63,6 +66,32 @@ def test_on_a_workstation_every_job_that_needs_a_gpu_is_counted(root, gpu_stages
     assert {rule: given["gpu"] for rule, given in profile["set-resources"].items()} == dict.fromkeys(
         gpu_stages & set(profile["set-resources"]), 1
     )
+
+
+def test_judges_in_process_have_a_gpu_where_the_sites_block_names_their_rules(root):
+    text = load(root)[1].replace("dict(annotate_texts", "dict(judge_generations=5, judge_steered=6, annotate_texts")
+    given = yte.process_yaml(text, require_use_yte=True)["set-resources"]
+    asked = {rule: (given[rule]["gpu"], given[rule].get("slurm_partition"), given[rule]["runtime"]) for rule in JUDGING}
+    assert asked == {
+        "judge_generations": (1, "gpu", 300),
+        "judge_references": (0, None, 720),
+        "judge_steered": (1, "gpu", 360),
+    }
+
+
+def test_a_job_of_a_judge_in_process_is_counted_and_one_that_asks_a_server_is_not(root, tmp_path):
+    """Two at once on a workstation of one GPU would find it taken."""
+    served = "{kind: endpoint, served: m, rubrics: [rubric5], references: [medical]}"
+    (tmp_path / "judges.yaml").write_text(f"judges: {{served: {served}}}\n")
+    printed = snakemake(
+        root,
+        *("--dry-run", "--cores", "4", "--forceall", "--configfile", "config.yaml", str(tmp_path / "judges.yaml"), "--"),
+        *(f"results/demo/judgments/{judge}/base.parquet" for judge in ("probe", "served")),
+        program=("tests/slurm/sbatch_lines.py",),
+    )
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith('{"rules"')]
+    judging = [line["line"] for line in lines if line["rules"] == ["judge_generations"]]
+    assert sorted("--gpus=1" in line for line in judging) == [False, True]
 
 
 def test_groups_have_a_size_and_sizes_a_group(root):

@@ -108,6 +108,7 @@ rule judge_generations:
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
+        gpu=judge_gpu,
     params:
         cfg=scoring_config,
         flags=judge_flags,
@@ -147,6 +148,7 @@ rule judge_references:
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
+        gpu=judge_gpu,
     params:
         cfg=scoring_config,
         flags=judge_flags,

@@ -76,6 +76,7 @@ rule judge_steered:
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
+        gpu=judge_gpu,
     params:
         cfg=scoring_config,
         flags=lambda wildcards: judge_flags(wildcards, STEERED_TEXTS[wildcards.stage]),
