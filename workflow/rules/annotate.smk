@@ -45,11 +45,12 @@ rule score_annotator:
         model=annotator_flag,
         entry=registry_line(EXPERIMENT.gold),
         gold=EXPERIMENT.gold,
+        registry=EXPERIMENT.registry,
         code=code("tropism.annotate"),
     message:
         "Scoring the annotator against gold labels"
     shell:
-        "python -m tropism.annotate quality {params.gold:q} --registry {EXPERIMENT.registry:q} {params.model}"
+        "python -m tropism.annotate quality {params.gold:q} --registry {params.registry:q} {params.model}"
         " --config {params.cfg:q} --output {output:q} 2> {log:q}"
 
 

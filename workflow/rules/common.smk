@@ -114,7 +114,7 @@ def registered(source):
 def registry_line(source):
     """A source's registry entry as JSON: what decides, with the file itself, whether it is the same source.
 
-    Neither its licence nor which registry it stands in does: shells name that one, and no parameter.
+    Its licence does not.
     """
     entry = registered(source)
     return canonical(entry.model_dump(exclude={"licence"})) if entry else source

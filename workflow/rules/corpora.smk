@@ -25,9 +25,10 @@ rule clean_dataset:
         evaluated=lambda wildcards: (
             "--evaluated" if wildcards.dataset in EXPERIMENT.evaluate.sets else ""
         ),
+        registry=EXPERIMENT.registry,
         code=code("tropism.corpora"),
     message:
         "Cleaning {wildcards.dataset}"
     shell:
         "python -m tropism.corpora clean --name {wildcards.dataset} --config {params.cfg:q}"
-        " --registry {EXPERIMENT.registry:q} {params.evaluated} --output {output.records:q} --report {output.report:q} 2> {log:q}"
+        " --registry {params.registry:q} {params.evaluated} --output {output.records:q} --report {output.report:q} 2> {log:q}"

@@ -46,11 +46,12 @@ rule download_model:
     params:
         source=lambda wildcards: EXPERIMENT.models[wildcards.model].source,
         entry=lambda wildcards: registry_line(EXPERIMENT.models[wildcards.model].source),
+        registry=EXPERIMENT.registry,
         code=code("tropism.download"),
     message:
         "Downloading base {wildcards.model}"
     shell:
-        "python -m tropism.download fetch {params.source:q} --registry {EXPERIMENT.registry:q}"
+        "python -m tropism.download fetch {params.source:q} --registry {params.registry:q}"
         " --output $(dirname {output.manifest:q}) 2> {log:q}"
 
 
@@ -69,9 +70,10 @@ rule download_source:
         runtime=240,
     params:
         entry=lambda wildcards: registry_line(wildcards.source),
+        registry=EXPERIMENT.registry,
         code=code("tropism.download"),
     message:
         "Downloading {wildcards.source}"
     shell:
-        "python -m tropism.download fetch {wildcards.source} --registry {EXPERIMENT.registry:q}"
+        "python -m tropism.download fetch {wildcards.source} --registry {params.registry:q}"
         " --output $(dirname {output.manifest:q}) 2> {log:q}"

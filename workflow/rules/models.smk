@@ -18,11 +18,12 @@ rule convert_model:
     params:
         source=lambda wildcards: EXPERIMENT.models[wildcards.model].source,
         entry=lambda wildcards: registry_line(EXPERIMENT.models[wildcards.model].source),
+        registry=EXPERIMENT.registry,
         code=code("tropism.models.convert", "tropism.corpora.registry"),
     message:
         "Converting base {wildcards.model}"
     shell:
-        "python -m tropism.models convert --source {params.source:q} --registry {EXPERIMENT.registry:q}"
+        "python -m tropism.models convert --source {params.source:q} --registry {params.registry:q}"
         " --output $(dirname {output.manifest:q}) 2> {log:q}"
 
 
@@ -47,9 +48,10 @@ rule take_adapter:
     params:
         source=lambda wildcards: PUBLISHED_LINEAGES[wildcards.lineage],
         entry=lambda wildcards: registry_line(PUBLISHED_LINEAGES[wildcards.lineage]),
+        registry=EXPERIMENT.registry,
         code=code("tropism.models.published"),
     message:
         "Taking the published adapter {params.source}"
     shell:
-        "python -m tropism.models take --source {params.source:q} --registry {EXPERIMENT.registry:q}"
+        "python -m tropism.models take --source {params.source:q} --registry {params.registry:q}"
         " --base $(dirname {input.base[0]:q}) --output $(dirname {output.manifest:q}) 2> {log:q}"
