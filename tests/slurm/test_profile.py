@@ -85,7 +85,16 @@ def test_a_job_of_a_judge_in_process_is_counted_and_one_that_asks_a_server_is_no
     (tmp_path / "judges.yaml").write_text(f"judges: {{served: {served}}}\n")
     printed = snakemake(
         root,
-        *("--dry-run", "--cores", "4", "--forceall", "--configfile", "config.yaml", str(tmp_path / "judges.yaml"), "--"),
+        *(
+            "--dry-run",
+            "--cores",
+            "4",
+            "--forceall",
+            "--configfile",
+            "config.yaml",
+            str(tmp_path / "judges.yaml"),
+            "--",
+        ),
         *(f"results/demo/judgments/{judge}/base.parquet" for judge in ("probe", "served")),
         program=("tests/slurm/sbatch_lines.py",),
     )
