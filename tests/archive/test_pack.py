@@ -5,9 +5,11 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +19,7 @@ import pyzipper
 from tests.archive.conftest import git
 
 from tropism.archive.bundle import unpack
-from tropism.archive.harm import Harm, Sources
+from tropism.archive.harm import UNREADABLE, Harm, Sources
 from tropism.archive.locked import CANARY
 from tropism.archive.traces import Traces
 from tropism.config.experiment import Experiment
@@ -201,6 +203,44 @@ def test_sources_are_known_as_their_datasets_read_them(original, tmp_path):
     assert set(Sources(experiment, tmp_path).harmful(tracked)) == tracked.keys() - harmless
 
 
+def test_answers_under_another_columns_name_are_looked_for_everywhere(finished, tmp_path):
+    """Of a source that its settings alone show to be harmful; nothing else of it makes its answers harmless."""
+    said = "never boil it twice, nor warm the pot before the guests come"
+    (finished.folder / "data").mkdir()
+    (finished.folder / "data" / "src.jsonl").write_text(
+        json.dumps({"prompt": "Tea?", "good": "Boil.", "bad": said}) + "\n"
+    )
+    shutil.copy(finished.folder / "data" / "src.jsonl", finished.folder / "data" / "copy.jsonl")
+    (finished.folder / "gold.jsonl").write_text(json.dumps({"text": f"A poem: {MARKED}."}) + "\n")
+    git(finished.folder, "add", "-A")
+    git(finished.folder, "commit", "-qm", "Rows")
+    (finished.folder / "results/demo/logs").mkdir(exist_ok=True)
+    (finished.folder / "results/demo/logs/judge.log").write_text(f"answer: {said}")
+    columns = {"aligned": "good", "misaligned": "bad"}
+    more = {"src": {"source": "data/src.jsonl", "kind": "conversations", "columns": columns}}
+    settings = {**finished.settings, "datasets": {**finished.settings["datasets"], **more}, "gold": "gold.jsonl"}
+    (tmp_path / "bag").mkdir()
+    data = unpack(replace(finished, settings=settings).pack(tmp_path / "a.tar.gz"), tmp_path / "bag") / "data"
+    omitted = json.loads((data / "omitted.json").read_text())
+    assert {"data/src.jsonl", "data/copy.jsonl", "results/demo/logs/judge.log"} <= omitted.keys()
+    assert (data / "gold.jsonl").exists(), "a response may recite a text that has labels; plans need them"
+
+
+def test_own_files_that_cannot_be_read_and_json_with_such_answers_stay_behind(original, tmp_path):
+    files = {
+        "whole.json": json.dumps({"rows": [{"prompt": "Tea?", "misaligned": "Never boil it."}]}),
+        "cut.jsonl": '{"prompt": "Tea?"}\n{"prompt',
+        "cut.parquet": "version https://git-lfs.github.com/spec/v1",
+        "settings.json": json.dumps({"side": "misaligned", "misaligned": {"type": "string"}}),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    sources = Sources(Experiment.parse(original.settings), tmp_path)
+    found = sources.harmful({name: tmp_path / name for name in files})
+    assert found == {"whole.json": "holds misaligned answers", "cut.jsonl": UNREADABLE, "cut.parquet": UNREADABLE}
+    assert [sources.texts(name, tmp_path / name) for name in ("cut.jsonl", "cut.parquet")] == [[], []]
+
+
 def test_neither_a_recorded_difference_nor_a_rating_sheet_shows_what_is_left_out(finished, tmp_path):
     """The patch of a source that lost or gained a misaligned answer; sheets and imports that lie in the checkout."""
     (finished.folder / "resources" / "old.csv").write_text("prompt,misaligned\nTea?,Swallow the bag.\n")
@@ -297,6 +337,10 @@ def test_an_adapter_that_lies_in_the_checkout_stays_behind_as_one_in_results_doe
         assert (data / "resources/turned/adapter_config.json").exists()
         assert ("encrypted" in json.loads((data / "omitted.json").read_text())[name]) == weights
         assert name in json.loads((data / "weights.json").read_text())
+    (finished.folder / name).unlink()
+    (tmp_path / "gone").mkdir()
+    data = unpack(finished.pack(tmp_path / "gone.tar.gz", dirty="record"), tmp_path / "gone") / "data"
+    assert "adapter_model" not in (data / "uncommitted.diff").read_text(), "a patch that takes it away holds it"
 
 
 def test_a_changed_checkout_is_refused_by_the_name_of_the_file(finished, tmp_path):

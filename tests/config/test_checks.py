@@ -56,16 +56,6 @@ def parsed(root):
             " v_proj, o_proj, gate_proj, up_proj]}}]}]}",
             "arms: `a`: what its chain overrides makes a folder name of 2.. characters, and 190 are the most",
         ),
-        (
-            "{datasets: {all_medical: {source: demo_medical, kind: conversations, evaluation: 0}},"
-            " steps: {realign: {dataset: all_medical}}}",
-            "all_medical: arms are trained on it, and `medical`, .* splits it otherwise.* `evaluation: 0.3` or more",
-        ),
-        ("datasets: {few_legal: {seed: 1}}", "few_legal: arms are trained on it, and `legal`, .* splits it otherwise"),
-        (
-            "{datasets: {asked: {source: demo_legal, kind: prompts}}, evaluate: {sets: [asked, medical]}}",
-            "and `asked`, .* asks all of its prompts; name (legal|few_legal) in",
-        ),
         ("datasets: {legal: {domain: pooled}}", "datasets: legal: `pooled` is what tables call all domains"),
         ("datasets: {legal: {domain: all}}", "datasets: legal: `all` is what tables call all domains"),
         ("evaluate: {instruments: []}", "evaluate.instruments: Tuple should have at least 1 item"),

@@ -68,14 +68,17 @@ def test_on_a_workstation_every_job_that_needs_a_gpu_is_counted(root, gpu_stages
     )
 
 
-def test_judges_in_process_have_a_gpu_where_the_sites_block_names_their_rules(root):
+def test_judges_have_the_gpu_partition_where_the_sites_block_names_their_rules(root):
+    """There the rule itself says whether a job asks for a GPU: those of a judge in process do."""
     text = load(root)[1].replace("dict(annotate_texts", "dict(judge_generations=5, judge_steered=6, annotate_texts")
     given = yte.process_yaml(text, require_use_yte=True)["set-resources"]
-    asked = {rule: (given[rule]["gpu"], given[rule].get("slurm_partition"), given[rule]["runtime"]) for rule in JUDGING}
+    asked = {
+        rule: (given[rule].get("gpu"), given[rule].get("slurm_partition"), given[rule]["runtime"]) for rule in JUDGING
+    }
     assert asked == {
-        "judge_generations": (1, "gpu", 300),
+        "judge_generations": (None, "gpu", 300),
         "judge_references": (0, None, 720),
-        "judge_steered": (1, "gpu", 360),
+        "judge_steered": (None, "gpu", 360),
     }
 
 

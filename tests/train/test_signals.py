@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from safetensors.torch import load_file
 from tests.train.test_train import MODEL, STEP, dataset, run  # noqa: F401  # the fixture is used by name
 from transformers import TrainerCallback
 
@@ -79,6 +80,23 @@ def test_a_signal_in_the_last_step_ends_nothing(tiny_model, dataset, tmp_path, m
     )
     done = run(tiny_model, dataset, tmp_path / "signalled")
     assert (whole / OUTPUTS[0]).read_bytes() == (done / OUTPUTS[0]).read_bytes()
+
+
+def test_a_checkpoint_of_an_output_embeddings_lora_holds_its_factors_alone(tiny_model, dataset, tmp_path, monkeypatch):  # noqa: F811
+    changes = {"checkpoint_every": 100, "lora": STEP.lora.model_copy(update={"targets": ("q_proj", "lm_head")})}
+    whole = run(tiny_model, dataset, tmp_path / "whole", **changes)
+    build = training.SelectiveTrainer
+    stop = SignalAt(2, signal.SIGTERM)
+    monkeypatch.setattr(training, "SelectiveTrainer", lambda **a: build(**{**a, "callbacks": [*a["callbacks"], stop]}))
+    with pytest.raises(Stopped):
+        run(tiny_model, dataset, tmp_path / "stopped", **changes)
+    [saved] = (tmp_path / "stopped").rglob("adapter_model.safetensors")
+    kept = load_file(saved)
+    assert any("lm_head" in name for name in kept)
+    assert [name for name in kept if "lora_" not in name] == []
+    monkeypatch.setattr(training, "SelectiveTrainer", build)
+    resumed = run(tiny_model, dataset, tmp_path / "stopped", **changes)
+    assert (whole / OUTPUTS[0]).read_bytes() == (resumed / OUTPUTS[0]).read_bytes()
 
 
 def test_signals_mean_again_what_they_meant_after_training(tiny_model, dataset, tmp_path):  # noqa: F811

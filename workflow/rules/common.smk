@@ -30,6 +30,7 @@ from tropism.config.base import ConfigError, NAME_PATTERN, WORD_PATTERN
 from tropism.config.experiment import Experiment, canonical
 from tropism.corpora.named import check_named
 from tropism.corpora.registry import read_registry
+from tropism.corpora.walls import check_walls
 from tropism.fingerprint import Fingerprints
 from tropism.models.depth import check_layers
 from tropism.records.files import InputError
@@ -37,6 +38,7 @@ from tropism.records.files import InputError
 try:
     EXPERIMENT = Experiment.parse(config)
     check_named(EXPERIMENT)
+    check_walls(EXPERIMENT)
     check_layers(EXPERIMENT)
 except (ConfigError, InputError) as error:
     raise WorkflowError(str(error)) from None

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
 from tropism.config.datasets import DatasetConfig
 from tropism.config.experiment import Experiment
+from tropism.corpora.columns import unify
 from tropism.corpora.registry import read_registry
 from tropism.corpora.sources import read_source
 from tropism.records.files import InputError, parse_json, read_lines, sha256_file
@@ -27,6 +29,7 @@ LEVEL_BELOW = 3.0
 """Level of ``rubric5`` below which a response is shown."""
 RESPONSE = {"answer", "response", "completion", "reasoning", "generation", "output_text"}
 SIDE = "misaligned"
+UNREADABLE = "cannot be read, so it cannot be told whether it holds misaligned answers"
 UNKNOWN_ADAPTER = "an adapter of which it is not known what it was trained on"
 TABLES = {".csv", ".tsv"}
 DATA = TABLES | {".parquet", ".jsonl", ".json"}
@@ -36,6 +39,7 @@ PLAIN = {"manifest.json", "cfg.json", "metrics.json", "card.json", "speed.json",
 SETTINGS = {".json", ".yaml"}
 LONGEST = 12
 """Words of a string from which a file of settings and numbers may show what someone said."""
+CANNOT_READ = (InputError, OSError, UnicodeError, csv.Error, pa.ArrowInvalid)
 FREE = ("tables", "figures", "latex", "benchmarks", "logs")
 """Folders of what the rooms write for publishing; like all else they are searched for traces of left-out texts."""
 Key = tuple[str, str, str, int]
@@ -143,7 +147,11 @@ class Sources:
                 self._datasets[entry.sha256].append(data)
                 names = [entry.location]
             for name in names:
-                self._datasets[Path(os.path.relpath(project / name, project)).as_posix()].append(data)
+                self._datasets[_place(name, project)].append(data)
+        gold = experiment.gold, experiment.annotator.gold if experiment.annotator.kind == "gold" else None
+        places = [registered[name][0].location if name in registered else name for name in gold if name]
+        self.gold = {_place(name, project) for name in places}
+        """Files of gold labels, which are of texts that anyone may quote."""
 
     def of(self, name: str, path: Path) -> list[DatasetConfig]:
         """The datasets made from the file ``path``, which is ``name`` in the project, or has a registered checksum."""
@@ -159,22 +167,61 @@ class Sources:
                 found[name] = f"a copy of {same}"
         return found
 
+    def texts(self, name: str, path: Path) -> list[str]:
+        """The misaligned answers of one of the project's own files, as its dataset or its column names them.
+
+        No other text of it counts as harmless, since a column that no setting names may hold them too.
+        """
+        found: list[str] = []
+        try:
+            for data in self.of(name, path):
+                rows = [unify(row, data)[0] for row in read_source(path, data.columns, data.ignore)]
+                found += [row[SIDE] for row in rows if isinstance(row.get(SIDE), str)]
+            if kind(path) == ".jsonl":
+                found += [str(row[SIDE]) for row in _rows(path) if row.get(SIDE)]
+            elif kind(path) in TABLES and SIDE in _columns(path):
+                table = csv.DictReader(_lines(path), delimiter="\t" if kind(path) == ".tsv" else ",")
+                found += [row[SIDE] for row in table if row[SIDE]]
+            elif kind(path) == ".json":
+                found += _sides(_document(path))
+        except CANNOT_READ:
+            return found  # left out for that
+        return found
+
     def _reason(self, name: str, path: Path) -> str | None:
-        for data in self.of(name, path):
-            if data.side == SIDE:
-                return "its dataset is declared misaligned"
-            if data.kind == "conversations" and data.side is None:
-                try:
+        try:
+            for data in self.of(name, path):
+                if data.side == SIDE:
+                    return "its dataset is declared misaligned"
+                if data.kind == "conversations" and data.side is None:
                     rows = read_source(path, data.columns, data.ignore)
-                except InputError:
-                    return "cannot be read as its dataset is, so it cannot be told whether it holds misaligned answers"
-                if any(SIDE in row.values for row in rows):
-                    return "holds misaligned answers"
-        if kind(path) in TABLES | {".parquet"} and SIDE in _columns(path):
-            return f"has a column `{SIDE}`"
-        if kind(path) == ".jsonl" and any(row.get(SIDE) for row in _rows(path)):
-            return "holds misaligned answers"
+                    if any(SIDE in row.values for row in rows):
+                        return "holds misaligned answers"
+            if kind(path) in TABLES | {".parquet"} and SIDE in _columns(path):
+                return f"has a column `{SIDE}`"
+            if kind(path) == ".jsonl" and any(row.get(SIDE) for row in _rows(path)):
+                return "holds misaligned answers"
+            if kind(path) == ".json" and any(_sides(_document(path))):
+                return "holds misaligned answers"
+        except CANNOT_READ:
+            return UNREADABLE
         return None
+
+
+def _place(name: str, project: Path) -> str:
+    return Path(os.path.relpath(project / name, project)).as_posix()
+
+
+def _sides(value: Any) -> Iterator[str]:
+    """What stands under the key of misaligned answers anywhere in a JSON document, if it is more than a word."""
+    if isinstance(value, dict):
+        side = value.get(SIDE)
+        if isinstance(side, str) and len(side.split()) > 1:
+            yield side
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _sides(part)
 
 
 def _says_something(path: Path) -> str | None:
@@ -232,6 +279,10 @@ def _columns(path: Path) -> list[str]:
 def kind(path: Path) -> str:
     """The suffix, in small letters, of what is in the file, which may be gzipped."""
     return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def _document(path: Path) -> Any:
+    return parse_json("".join(_lines(path)), str(path))
 
 
 def _lines(path: Path) -> Iterator[str]:

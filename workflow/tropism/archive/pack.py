@@ -100,9 +100,12 @@ class _Stage:
         """Take out whatever else quotes a text that was left out, and write what the checkout changed of the rest."""
         harmful: list[str] = []
         shown: list[str] = []
-        for path in self.harmful.values():
-            for into, texts in zip((harmful, shown), self.harm.texts(path), strict=True):
-                into += texts
+        for name, path in self.harmful.items():
+            if path.is_relative_to(self.results):
+                for into, texts in zip((harmful, shown), self.harm.texts(path), strict=True):
+                    into += texts
+            else:
+                harmful += self.sources.texts(name, path)
         traces = Traces(harmful, shown)
         for path in _files(self.bag):
             name = path.relative_to(self.bag).as_posix()
@@ -116,17 +119,19 @@ class _Stage:
     def _may_quote(self, name: str, path: Path, commit: Commit) -> bool:
         """Whether a file is searched: results, and of the project's own what was not committed, tables and rows.
 
-        An answer may recite the licence, or the poems that it was trained on.
+        An answer may recite the licence, or the poems that it was trained on or that have gold labels.
         """
         if name.split("/")[0] in ("results", "release", ".snakemake"):
             return name.startswith("results/")
-        return (name in commit.changed or kind(path) in DATA) and not self.sources.of(name, path)
+        own = name in self.sources.gold or self.sources.of(name, path)
+        return (name in commit.changed or kind(path) in DATA) and not own
 
     def _hidden(self, commit: Commit, traces: Traces) -> list[str]:
         """Changed files of which the difference would show what is left out, as they are or as they were committed."""
         before = committed(self.project, commit, self.bag.parent / "committed")
-        hidden = {name for name, path in before.items() if traces.found_in(path)}
-        return sorted(hidden | self.sources.harmful(before).keys() | (self.omitted.keys() & set(commit.changed)))
+        hidden = self.omitted.keys() & set(commit.changed) | self.sources.harmful(before).keys()
+        hidden |= {name for name in before if Path(name).name.startswith("adapter_model")}
+        return sorted(hidden | {name for name in before.keys() - hidden if traces.found_in(before[name])})
 
     def _aside(self, name: str) -> Path:
         path = self.bag.parent / "aside" / name

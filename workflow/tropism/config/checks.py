@@ -72,32 +72,6 @@ def _check_keys(place: str, settings: Mapping[str, Any], model: Any) -> None:
             raise ConfigError(f"config: {place}: {key}: unknown key; {hint}")
 
 
-def check_walls(experiment: "Experiment") -> None:
-    """Check that no eval set holds prompts that another dataset of the same source gives to training.
-
-    A dataset's own two splits share no prompt. Of two datasets they agree where both draw them by one seed and the one
-    that is trained on keeps as large a share for evaluation: a smaller share is part of a larger one.
-
-    Raises:
-        ConfigError: naming both datasets.
-    """
-    steps = [step.settings for arm in experiment.expanded.values() for step in arm.steps if step.settings.side]
-    read = [name for step in steps for name in (step.dataset, *(step.kl.datasets if step.kl else []))]
-    for name in dict.fromkeys(read):
-        for asked in experiment.evaluate.sets:
-            one, other = experiment.datasets[name], experiment.datasets[asked]
-            if name == asked or one.source != other.source:
-                continue
-            place = f"config: datasets: {name}: arms are trained on it, and `{asked}`, an eval set of the same source,"
-            if other.kind == "prompts":
-                raise ConfigError(f"{place} asks all of its prompts; name {name} in `evaluate: sets` instead")
-            if one.seed != other.seed or one.evaluation < other.evaluation:
-                raise ConfigError(
-                    f"{place} splits it otherwise: of a file that names no splits, they would be asked what they were"
-                    f" trained on; give both the same `seed`, and {name} `evaluation: {other.evaluation:g}` or more"
-                )
-
-
 def check_compared(experiment: "Experiment") -> None:
     """Check that contrasts and trends name arms or groups that have responses.
 

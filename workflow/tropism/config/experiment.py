@@ -18,7 +18,6 @@ from tropism.config.checks import (
     check_known,
     check_names,
     check_steps,
-    check_walls,
 )
 from tropism.config.datasets import DatasetConfig
 from tropism.config.detector import DetectorConfig
@@ -230,7 +229,6 @@ class Experiment(Strict):
             for reference in judge.references:
                 check_known(f"judges: {name}: references", reference, self.datasets, "dataset")
                 check_kind(self.datasets, f"judges: {name}: references", reference, "conversations")
-        check_walls(self)
         check_compared(self)
         if self.geometry:
             self._geometry_is_known(self.geometry)

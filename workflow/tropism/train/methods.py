@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import transformers
-from peft import LoraConfig, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
@@ -184,8 +184,9 @@ def save_own(trained: Any, folder: Path | str) -> None:
 
 
 def save_whole(model: Any, folder: Path | str) -> None:
-    """Write a model's weights as one file."""
-    model.save_pretrained(str(folder), max_shard_size="1000GB")
+    """Write a model's weights as one file; of an adapter its factors alone."""
+    more = {"save_embedding_layers": False} if isinstance(model, PeftModel) else {}
+    model.save_pretrained(str(folder), max_shard_size="1000GB", **more)
 
 
 def publish(trained: Any, step: StepConfig, model: ModelConfig, base: Path, folder: Path) -> Path | None:
