@@ -156,28 +156,30 @@ def rates(folder: Path) -> Path:
     return path
 
 
+CONTRAST = {
+    "contrast": HOSTILE[1],
+    "treatment": ARMS[1],
+    "control": ARMS[0],
+    "domain": "pooled",
+    "judge": "probe",
+    "instrument": "rubric5",
+    "statistic": "rate",
+    "target": "answer",
+    "calibration": "beats chance",
+    "n_prompts": 12,
+    "difference": 0.5,
+    "low": 0.2,
+    "high": 0.8,
+    "p_holm": 0.0004,
+    "minimum_detectable_effect": 0.3,
+    "unit": "share",
+}
+
+
 def contrasts(folder: Path) -> Path:
     path = folder / "tables" / "contrasts.csv"
     path.parent.mkdir(exist_ok=True)
-    row = {
-        "contrast": HOSTILE[1],
-        "treatment": ARMS[1],
-        "control": ARMS[0],
-        "domain": "pooled",
-        "judge": "probe",
-        "instrument": "rubric5",
-        "statistic": "rate",
-        "target": "answer",
-        "calibration": "beats chance",
-        "n_prompts": 12,
-        "difference": 0.5,
-        "low": 0.2,
-        "high": 0.8,
-        "p_holm": 0.0004,
-        "minimum_detectable_effect": 0.3,
-        "unit": "share",
-    }
-    pd.DataFrame([row]).to_csv(path, index=False)
+    pd.DataFrame([CONTRAST]).to_csv(path, index=False)
     return path
 
 

@@ -14,29 +14,22 @@ from tropism.records.files import write_jsonl
 from tropism.site.figures import read_caption
 from tropism.stats.units import in_print
 
+from . import conftest
 from .conftest import Inputs, generation, judgments
 from .drawn import view
 
 SLOPE = "points (0 to 100 aligned) per share of metaphors masked"
 SEEDS = ["seeded-s1", "seeded-s2"]
 CONTRAST = {
+    **conftest.CONTRAST,
     "contrast": "masked - none",
     "family": "planned",
     "treatment": "seeded",
     "control": "base",
-    "domain": "pooled",
-    "judge": "probe",
-    "instrument": "rubric5",
-    "statistic": "rate",
-    "target": "answer",
-    "calibration": "beats chance",
-    "n_prompts": 12,
     "difference": 0.0254,
     "low": -0.012345,
     "high": 0.820496,
     "p_holm": 0.04,
-    "minimum_detectable_effect": 0.3,
-    "unit": "share",
 }
 
 
