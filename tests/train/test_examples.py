@@ -123,16 +123,29 @@ def test_a_special_tokens_name_in_a_row_is_letters(tokenizer):
     assert candidate(tokenizer, "Why?", written).answer == tuple(answer[:-1])
 
 
+def putting(tokenizer, template, token):
+    """``tokenizer`` as one whose post-processor puts ``token`` where ``template`` says."""
+    other = copy.deepcopy(tokenizer)
+    other.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=template, special_tokens=[(token, other.convert_tokens_to_ids(token))]
+    )
+    return other
+
+
 def test_a_text_begins_as_the_tokenizer_begins_one(tokenizer):
     plain = text_example(tokenizer, Text(id="p", text="rain", domain="d"), loss_masked=False)
-    begun = copy.deepcopy(tokenizer)
+    begun = putting(tokenizer, "<|endoftext|> $A", "<|endoftext|>")
     begun.bos_token = "<|endoftext|>"
-    begun.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", begun.bos_token_id)]
-    )
     example = text_example(begun, Text(id="p", text="rain", domain="d"), loss_masked=False)
     assert example.ids == [begun.bos_token_id, *plain.ids]
     assert example.labels == [-100, *plain.labels]
+
+
+def test_what_a_tokenizer_puts_after_a_text_does_not_begin_it(tokenizer):
+    plain = text_example(tokenizer, Text(id="p", text="rain", domain="d"), loss_masked=False)
+    ended = putting(tokenizer, "$A <|endoftext|>", "<|endoftext|>")
+    assert ended("")["input_ids"] != []
+    assert text_example(ended, Text(id="p", text="rain", domain="d"), loss_masked=False).ids == plain.ids
 
 
 def test_evaluation_rows_are_never_trained_on(tokenizer, tmp_path):

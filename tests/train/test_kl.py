@@ -105,6 +105,26 @@ def compare_with_the_naive_form(model, atol=1e-5):
     return list(wanted)
 
 
+def test_the_reference_is_without_the_dropout_that_the_current_model_has(tiny_model):
+    base = load_base(tiny_model)
+    for module in base.modules():
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.5
+    model = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"]))
+    fed = {key: batch()[key] for key in ("input_ids", "attention_mask")}
+    wanted = batch()["labels"][:, 1:] != -100
+    with torch.no_grad():
+        p = torch.log_softmax(model.eval()(**fed).logits[:, :-1][wanted].double(), -1)
+        torch.manual_seed(3)
+        q = torch.log_softmax(model.train()(**fed).logits[:, :-1][wanted].double(), -1)
+        torch.manual_seed(3)
+        ours = room.reference_kl_sum(model, batch())
+    expected = float((p.exp() * (p - q)).sum())
+    assert expected > 1e-4, "dropout alone moves the current model"
+    assert float(ours) == pytest.approx(expected, rel=1e-3)
+    assert model.training
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 128])
 def test_value_and_gradient_are_those_of_the_naive_form(adapted, monkeypatch, chunk):
     monkeypatch.setattr(room, "CHUNK", chunk)
