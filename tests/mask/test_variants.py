@@ -81,6 +81,16 @@ def test_random_masks_as_many_up_to_the_stated_shortfall_and_no_metaphor(case, c
     )
 
 
+@given(annotated(), configs, st.sampled_from(["", "_25", "_50", "_75"]))
+def test_a_random_dose_masks_the_controls_of_the_metaphors_of_that_dose_alone(case, config, dose):
+    record, annotation = case
+    _, (every,) = masked(record, annotation, "random", config.model_copy(update={"fraction": 1.0}))
+    _, (chosen,) = masked(record, annotation, f"random{dose}", config)
+    _, (metaphors,) = masked(record, annotation, f"metaphor{dose}", config)
+    wanted = set(metaphors.spans(f"metaphor{dose}"))
+    assert chosen.spans(f"random{dose}") == sorted(control for metaphor, control in every.pairs if metaphor in wanted)
+
+
 @given(annotated("a"), annotated("b"), configs)
 def test_a_record_is_masked_alike_alone_and_among_others(one, other, config):
     annotations = {(a.id, a.field): a for _, a in (one, other)}
