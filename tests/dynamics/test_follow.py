@@ -10,6 +10,7 @@ from tropism.config.evaluate import EvaluateConfig
 from tropism.config.models import ModelConfig
 from tropism.config.stats import StatsConfig
 from tropism.config.training import SnapshotConfig, StepConfig
+from tropism.dynamics import follow
 from tropism.dynamics.follow import cross_entropies, follow_arm
 from tropism.dynamics.outcomes import overlap_rows, prior_rows, prompt_means
 from tropism.dynamics.states import States, at, position_name, read_states
@@ -48,7 +49,8 @@ def dataset(tmp_path_factory):
     return path
 
 
-def test_a_followed_arm_begins_as_its_parent_and_ends_as_itself(tiny_model, dataset, tmp_path):
+def test_a_followed_arm_begins_as_its_parent_and_ends_as_itself(tiny_model, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(follow, "SMOOTHING", 2)
     train_step(
         tiny_model, tiny_model / "manifest.json", dataset, STEP, MODEL, tmp_path / "arm", tmp_path / "checkpoints"
     )
@@ -65,6 +67,9 @@ def test_a_followed_arm_begins_as_its_parent_and_ends_as_itself(tiny_model, data
         margins = table[table["instrument"] == "margin"].set_index("prompt_id")["value"]
         ours = rows[rows["step"] == step].set_index("prompt_id")["margin"]
         assert ours.to_dict() == pytest.approx(margins[ours.index].to_dict(), abs=1e-4)
+    trained = pd.read_csv(tmp_path / "arm" / "training.csv")["loss"]
+    means = [trained[0], trained[:2].mean(), trained[1:3].mean()]
+    assert rows.groupby("step")["loss"].unique().explode().tolist()[1:] == pytest.approx(means)
     table = trajectory_table(rows, STATS)
     assert (table[table["step"] == 0]["margin_change"] == 0).all()
     assert table[table["step"] == 0]["loss"].isna().all()

@@ -31,7 +31,9 @@ def report(self, job):
     line = get_submit_command(job, given, settings=SETTINGS) + set_gres_string(job)
     rules = sorted({part.rule.name for part in job.jobs}) if job.is_group() else [job.rule.name]
     local = not job.is_group() and job.rule.name in self.workflow._localrules
-    print(json.dumps({"rules": rules, "group": job.is_group(), "local": local, "line": line}), flush=True)
+    outputs = [str(path) for path in job.output]
+    told = {"rules": rules, "group": job.is_group(), "local": local, "outputs": outputs, "line": line}
+    print(json.dumps(told), flush=True)
     done(self, job)
 
 

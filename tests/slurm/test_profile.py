@@ -102,8 +102,13 @@ def test_a_job_of_a_judge_in_process_is_counted_and_one_that_asks_a_server_is_no
         program=("tests/slurm/sbatch_lines.py",),
     )
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith('{"rules"')]
-    judging = [line["line"] for line in lines if line["rules"] == ["judge_generations"]]
-    assert sorted("--gpus=1" in line for line in judging) == [False, True]
+    judging = {
+        line["outputs"][0]: "--gpus=1" in line["line"] for line in lines if line["rules"] == ["judge_generations"]
+    }
+    assert judging == {
+        "results/demo/judgments/probe/base.parquet": True,
+        "results/demo/judgments/served/base.parquet": False,
+    }
 
 
 def test_groups_have_a_size_and_sizes_a_group(root):
