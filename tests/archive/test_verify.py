@@ -53,6 +53,32 @@ def test_a_figure_that_its_table_does_not_give_is_found_although_every_checksum_
         check(repack(unpacked), static=False, rerun=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        (
+            "archive.json",
+            lambda about: {**about, "folders": "results/demo/"},
+            "archive.json: folders: not as an archive",
+        ),
+        (
+            "archive.json",
+            lambda about: {k: v for k, v in about.items() if k != "experiment"},
+            "archive.json: experiment",
+        ),
+        ("archive.json", lambda about: {**about, "experiment": "../../etc"}, "archive.json: experiment: not as"),
+        ("archive.json", lambda about: [about], "archive.json: not as an archive of ours has it"),
+        ("omitted.json", lambda left: dict.fromkeys(left, "sha256"), "omitted.json: .*: not as an archive of ours"),
+    ],
+)
+def test_a_description_that_is_not_ours_is_named_although_every_checksum_fits(unpacked, repack, name, change, said):
+    path = unpacked / "data" / name
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    rebag(unpacked)
+    with pytest.raises(InputError, match=said):
+        check(repack(unpacked))
+
+
 def test_a_workflow_with_work_left_is_named(unpacked, repack):
     settings = unpacked / "data" / "experiment.yaml"
     settings.write_text(settings.read_text().replace("draws: 10000", "draws: 10"))

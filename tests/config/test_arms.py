@@ -42,6 +42,16 @@ def test_other_settings_show_in_the_name_so_that_two_lineages_never_share_one():
     assert "learning_rate_0_001" in arms["rank1"].lineage()
 
 
+def test_a_number_names_one_lineage_however_it_is_written():
+    """YAML takes ``1e-3`` for a text and ``0.001`` for a number."""
+    rates = {
+        expand({"name": "a", "chain": [{"step": "harm", "learning_rate": rate, "epochs": epochs}]})["a"].lineage()
+        for rate in ("1e-3", 0.001, "0.0010")
+        for epochs in (2, 2.0, "2")
+    }
+    assert rates == {"m.harm-medical-original-s0-epochs_2-learning_rate_0_001"}
+
+
 def test_a_sweep_over_decimals_names_its_arms():
     entry = {
         "name": "mix-{share}-{rate}",

@@ -84,6 +84,26 @@ def test_the_key_and_the_fix_are_named_once(parsed, overlay, said):
     assert "config: config" not in str(refused.value)
 
 
+SEEDS = (
+    "{geometry: null, dynamics: null, steer: null, arms: [{name: base}, {name: one, chain: [harm], group: g},"
+    " {name: two, chain: [{step: harm, seed: 1}], group: g}], "
+)
+
+
+@pytest.mark.parametrize(
+    "compared",
+    [
+        "contrasts: [{name: c, treatment: g, control: one}]",
+        "contrasts: [{name: c, weights: {one: 1, g: -1}}]",
+        "trends: [{name: c, x: a, points: [{arm: g, x: 0, control: one}, {arm: base, x: 1}]}], contrasts: []",
+    ],
+)
+def test_an_arm_is_not_held_against_its_own_group(parsed, compared):
+    with pytest.raises(ConfigError, match=r"(contrasts|trends): `c`: `one` is one of the group `g`"):
+        parsed(f"{SEEDS}{compared}}}")
+    parsed(f"{SEEDS}contrasts: [{{name: c, treatment: g, control: base}}]}}")
+
+
 def test_a_trained_dataset_that_keeps_more_for_evaluation_than_the_eval_set_is_taken(parsed):
     assert parsed("datasets: {few_legal: {evaluation: 0.5}}").datasets["few_legal"].evaluation == 0.5
 

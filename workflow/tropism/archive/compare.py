@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from tropism.archive.described import read_description, read_omitted
 from tropism.archive.numbers import compare_tables, describe, read_table, row_key
 from tropism.archive.verify import unpack_to
-from tropism.records.files import InputError, replacing, sha256_file
+from tropism.records.files import InputError, parse_json, replacing, sha256_file
 from tropism.records.notes import read_notes
 
 CODE = re.compile(r"(?:workflow/.*|Snakefile|resources/.*|envs/.*)$")
@@ -66,23 +67,23 @@ def _open(path: Path, scratch: Path) -> Run:
     project = unpack_to(path, scratch) if path.is_file() else path / "data" if (path / "bagit.txt").exists() else path
     if not (project / "archive.json").is_file():
         return Run(str(path), _tables(project, path), {}, {}, {}, {}, "")
-    about, environment, omitted, weights = (
-        json.loads((project / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("archive", "environment", "omitted", "weights")
+    about, omitted = read_description(project), read_omitted(project)
+    environment, weights = (
+        parse_json((project / name).read_text(encoding="utf-8"), name) for name in ("environment.json", "weights.json")
     )
     packed = {file.relative_to(project).as_posix(): file for file in sorted(project.rglob("*")) if file.is_file()}
     code = {name: sha256_file(file) for name, file in packed.items() if CODE.match(name)}
-    code |= {name: entry["sha256"] for name, entry in omitted.items() if CODE.match(name)}
+    code |= {name: entry.sha256 for name, entry in omitted.items() if CODE.match(name)}
     settings = yaml.safe_load((project / "experiment.yaml").read_text(encoding="utf-8"))
-    changed = " with uncommitted changes" if about["uncommitted"] else ""
+    changed = " with uncommitted changes" if about.uncommitted else ""
     return Run(
         str(path),
-        _tables(project / "results" / about["experiment"], path),
+        _tables(project / "results" / about.experiment, path),
         dict(_flat(settings)),
         code,
         dict(_flat(environment)),
         {name: entry["sha256"] for name, entry in weights.items()},
-        about["commit"] + changed,
+        about.commit + changed,
     )
 
 

@@ -7,16 +7,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import bagit
 
 from tropism.archive.bundle import unpack
 from tropism.archive.crate import check_crate
+from tropism.archive.described import Description, LeftOut, read_description, read_omitted
 from tropism.archive.jobs import Job, read_jobs
 from tropism.archive.locked import unlock
 from tropism.archive.report import run_snakemake
-from tropism.records.files import InputError, parse_json, replacing, sha256_file
+from tropism.records.files import InputError, replacing, sha256_file
 
 TAGS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"}
 LONG_AGO = 315532800  # 1980: older than any output, so that a placeholder counts as unchanged
@@ -36,8 +36,8 @@ def verify(archive: Path, rerun: bool, static: bool, most_bytes: int | None) -> 
         bag = unpack(archive, Path(scratch), most_bytes)
         yield f"checksums: {_check_bag(bag)} files are as they were written"
         data = bag / "data"
-        about, omitted = _read(data / "archive.json"), _read(data / "omitted.json")
-        jobs = read_jobs(data, tuple(about["folders"]))
+        about, omitted = read_description(data), read_omitted(data)
+        jobs = read_jobs(data, about.folders)
         yield f"crate: {check_crate(data, jobs)} actions, one for each job"
         yield _check_omitted(data, omitted, jobs)
         if static:
@@ -55,11 +55,14 @@ def unlock_folder(folder: Path, password: str | None) -> list[str]:
     Raises:
         InputError: nothing is encrypted in it, or the files are not those listed.
     """
-    about, omitted = _read(folder / "archive.json"), _read(folder / "omitted.json")
-    locked = {name: entry["sha256"] for name, entry in omitted.items() if "encrypted" in entry}
+    about, omitted = read_description(folder), read_omitted(folder)
+    locked = {name: entry.sha256 for name, entry in omitted.items() if entry.encrypted}
     if not locked:
-        raise InputError(f"{folder}: this archive holds no encrypted files (harm: {about['harm']})")
-    return unlock(folder / "harm.zip", folder, password or about["password"], locked)
+        raise InputError(f"{folder}: this archive holds no encrypted files (harm: {about.harm})")
+    password = password or about.password
+    if password is None:
+        raise InputError(f"{folder / 'archive.json'}: names no password; give it with --password")
+    return unlock(folder / "harm.zip", folder, password, locked)
 
 
 def _check_bag(bag: Path) -> int:
@@ -100,16 +103,10 @@ def _changed(bag: bagit.Bag) -> list[str]:
     ]
 
 
-def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise InputError(f"{path.name}: not in the archive, so it is none of ours")
-    return parse_json(path.read_text(encoding="utf-8"), path.name)
-
-
-def _check_omitted(data: Path, omitted: dict[str, Any], jobs: list[Job]) -> str:
+def _check_omitted(data: Path, omitted: dict[str, LeftOut], jobs: list[Job]) -> str:
     """Files that were left out have the checksum under which the jobs that read them recorded them."""
     read = {path: value for job in jobs for path, value in job.checksums.items()}
-    wrong = [name for name, entry in omitted.items() if name in read and read[name] != f"sha256:{entry['sha256']}"]
+    wrong = [name for name, entry in omitted.items() if name in read and read[name] != f"sha256:{entry.sha256}"]
     if wrong:
         raise InputError(f"omitted.json: not the files that the jobs read: {', '.join(sorted(wrong))}")
     for name in omitted:
@@ -121,7 +118,7 @@ def _check_omitted(data: Path, omitted: dict[str, Any], jobs: list[Job]) -> str:
 
 
 @contextlib.contextmanager
-def _placeholders(data: Path, omitted: dict[str, Any]) -> Iterator[None]:
+def _placeholders(data: Path, omitted: dict[str, LeftOut]) -> Iterator[None]:
     """Stand empty, old files in for what was left out, so that every job is looked at; no job may read one."""
     for name in omitted:
         path = data / name
@@ -131,7 +128,7 @@ def _placeholders(data: Path, omitted: dict[str, Any]) -> Iterator[None]:
     yield
 
 
-def _check_nothing_to_do(data: Path, omitted: dict[str, Any]) -> str:
+def _check_nothing_to_do(data: Path, omitted: dict[str, LeftOut]) -> str:
     printed = run_snakemake(data, SETTINGS, "--dry-run", "--", "all")
     if "Nothing to be done" not in printed:
         reasons = re.findall(r"^(?:rule|Job) .*$|^Reason: .*$", printed, re.MULTILINE)
@@ -139,15 +136,15 @@ def _check_nothing_to_do(data: Path, omitted: dict[str, Any]) -> str:
     return f"workflow: nothing to be done ({len(omitted)} files left out were taken as given)"
 
 
-def _rerun(data: Path, about: dict[str, Any], jobs: list[Job], omitted: dict[str, Any]) -> Iterator[str]:
+def _rerun(data: Path, about: Description, jobs: list[Job], omitted: dict[str, LeftOut]) -> Iterator[str]:
     """Make again every table and figure whose inputs are here, and compare bytes."""
-    folders = tuple(f"results/{about['experiment']}/{name}/" for name in PUBLISHED)
+    folders = tuple(f"results/{about.experiment}/{name}/" for name in PUBLISHED)
     published = [job for job in jobs if all(path.startswith(folders) for path in job.outputs)]
     again = [job for job in published if not set(job.inputs) & set(omitted)]
     behind = [job for job in published if job not in again]
     for job in behind:
         needed = sorted(set(job.inputs) & set(omitted))
-        reasons = sorted({re.sub(r" \(.*", "", omitted[name]["reason"]) for name in needed})
+        reasons = sorted({re.sub(r" \(.*", "", omitted[name].reason) for name in needed})
         names = ", ".join(needed[:3]) + (f" and {len(needed) - 3} more" if len(needed) > 3 else "")
         yield f"not made again: {', '.join(job.outputs)}\n  needs {names}, left out: {'; '.join(reasons)}"
     if behind:

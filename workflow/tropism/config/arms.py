@@ -211,7 +211,7 @@ def _step(link: Any, steps: dict[str, dict[str, Any]], where: str) -> Step | Non
 
     shown = [name, settings.dataset, settings.variant, f"s{settings.seed}"]
     others = sorted(key for key in set(override) - {"dataset", "variant", "seed"} if _changes(key))
-    shown += [f"{key}_{_plain(override[key])}" for key in others]
+    shown += [f"{key}_{_plain(_written(override[key], getattr(settings, key)))}" for key in others]
     return Step(slug="-".join(shown), settings=settings)
 
 
@@ -227,6 +227,13 @@ def merged(settings: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]
 def _named(value: Any) -> Any:
     """A sweep's value in the name of an arm, where a decimal point has no place: 0.25 is ``0_25``."""
     return str(value).replace(".", "_") if isinstance(value, float) else value
+
+
+def _written(value: Any, read: Any) -> Any:
+    """A setting as it is named: numbers in one way, however they were written, since YAML takes 1e-4 for a text."""
+    if isinstance(read, float):
+        return int(read) if read.is_integer() else read
+    return read if type(read) is int else value
 
 
 def _plain(value: Any) -> str:

@@ -73,10 +73,10 @@ def _check_keys(place: str, settings: Mapping[str, Any], model: Any) -> None:
 
 
 def check_compared(experiment: "Experiment") -> None:
-    """Check that contrasts and trends name arms or groups that have responses.
+    """Check that contrasts and trends name arms or groups that have responses, and no arm beside its own group.
 
     Raises:
-        ConfigError: one that is not there, or that is not evaluated.
+        ConfigError: one that is not there, or that is not evaluated, or that would be compared with itself.
     """
     arms, groups = experiment.expanded, experiment.groups
     sides = [
@@ -103,6 +103,20 @@ def check_compared(experiment: "Experiment") -> None:
         for member in groups.get(name or "", [name]):
             if member in arms and not arms[member].evaluate:
                 raise ConfigError(f"config: {key}: `{member}` has `evaluate: false`")
+    compared = [(f"contrasts: `{one.name}`", list(one.terms)) for one in experiment.planned if one.name not in slopes]
+    compared += [
+        (f"trends: `{one.name}`", [point.arm, point.control])
+        for one in experiment.trends
+        for point in one.points
+        if point.control is not None
+    ]
+    for key, names in compared:
+        for name in names:
+            group = next((other for other in names if name in groups.get(other, [])), None)
+            if group is not None:
+                raise ConfigError(
+                    f"config: {key}: `{name}` is one of the group `{group}`: it would be held against itself"
+                )
 
 
 def check_names(experiment: "Experiment") -> None:
