@@ -64,6 +64,18 @@ def test_an_interval_is_wider_when_responses_to_a_prompt_repeat_one_another():
         assert pretended[high] - pretended[low] < 0.6 * (repeated[high] - repeated[low])
 
 
+def test_a_stretched_interval_lies_as_much_further_out_and_ends_with_the_scale():
+    draw = np.random.default_rng(0)
+    labels = np.arange(30) % 2 == 0
+    given = labels, np.clip(labels * 0.3 + draw.random(30) * 0.7, 0, 1), np.arange(30), 1000, 1
+    plain, wider, widest = (ranking_intervals(*given, stretch=stretch) for stretch in (1, 1.1, 50))
+    own = {"": roc_auc_score(*given[:2]), "auprc_": average_precision_score(*given[:2])}
+    for prefix, score in own.items():
+        low = f"{prefix}low"
+        assert score - wider[low] == pytest.approx(1.1 * (score - plain[low]))
+        assert (widest[low], widest[f"{prefix}high"]) == (0, 1)
+
+
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=30), st.integers(1, 9))
 def test_scores_are_scikit_learns(pairs, threshold):
     probabilities, labels = np.array([p / 6 for p, _ in pairs]), np.array([y for _, y in pairs])

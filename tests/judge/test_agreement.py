@@ -134,3 +134,9 @@ def test_alpha_has_an_interval_that_narrows_with_prompts_and_not_with_responses_
     three = agreement_table(judgments({"a": truth[:60], "b": other[:60], "c": truth[60:120]}))
     row = three[(three["judge"] == "all") & (three["domain"] == "all")].iloc[0]
     assert row["alpha_low"] < row["alpha"] < row["alpha_high"]
+
+
+def test_a_draw_of_prompts_whose_scores_are_all_one_has_no_alpha_and_is_left_out():
+    """Of two prompts, one scored 1 and one scored 5, every second draw takes one of them twice."""
+    found = pair(np.array([1.0, 5.0]), np.array([1.0, 5.0]), np.arange(2), "ordinal", "a/b")
+    assert [found[name] for name in ("alpha", "alpha_low", "alpha_high")] == [1, 1, 1]
