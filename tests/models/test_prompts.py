@@ -41,9 +41,9 @@ def test_reasoning_that_the_template_opens_is_opened_once(tokenizer, block):
     assert tokenizer.decode(example.ids) == trained + "No.<|im_end|>"
     assert tokenizer.decode(candidate(tokenizer, "Why?", "No.", block).prompt) == trained
     assert prompt_text(tokenizer, "Why?", response_start(tokenizer, block), mark_of(block)) == ASKED + block.prefill
-    [read] = record_passages(tokenizer, RECORD, block.open)
-    assert read.pieces == ((None, ASKED), ("answer", "No."))
-    assert passage(tokenizer, RECORD, "misaligned", block.open).pieces[0] == (None, ASKED)
+    [read] = record_passages(tokenizer, RECORD, block)
+    assert read.pieces == ((None, trained), ("answer", "No.")), "states are read where likelihoods are"
+    assert passage(tokenizer, RECORD, "misaligned", block).pieces[0] == (None, trained)
     key = {"arm": "a", "set": "s", "prompt_id": "p", "sample": 0, "domain": "d", "finish": "stop"}
     answered = Generation(**key, prompt="Why?", reasoning="Hm.", answer="No.")
     response = generation_passage(tokenizer, answered, (block.open, block.close))

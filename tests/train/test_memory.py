@@ -1,6 +1,8 @@
 """The estimate against what the backward pass of a real model really keeps."""
 
+import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from tests.train.test_train import STEP
 
 from tropism.models.base import load_base
@@ -31,6 +33,17 @@ def test_activations_are_those_that_autograd_keeps(tiny_model):
     step = STEP.model_copy(update={"max_length": tokens, "batch_size": 1, "gradient_accumulation": 1})
     guess = estimate(tiny_model, step, Split.divide(step, 1), "float32").activations
     assert 0.6 < guess / saved_bytes(model, tokens) < 1.4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_with_a_lora_they_are_too_whose_inputs_are_kept_in_its_own_format(tiny_model, dtype):
+    tokens = 256
+    step = STEP.model_copy(update={"max_length": tokens, "batch_size": 1, "gradient_accumulation": 1})
+    lora = LoraConfig(r=step.lora.rank, target_modules=list(step.lora.targets))
+    model = get_peft_model(load_base(tiny_model, dtype), lora, autocast_adapter_dtype=True).train()
+    model.enable_input_require_grads()
+    guess = estimate(tiny_model, step, Split.divide(step, 1), dtype).activations
+    assert 0.7 < guess / saved_bytes(model.get_base_model(), tokens) < 1.4
 
 
 def test_weights_and_adapter_are_counted_exactly(tiny_model):

@@ -31,7 +31,15 @@ SAE_TRAINING = (
     else ""
 )
 # what decides a feature's activation, once there is a dictionary
-SAE_READING = ("model", "layer", "texts", "dtype", "max_tokens", "think")
+SAE_READING = (
+    "model",
+    "layer",
+    "texts",
+    "dtype",
+    "max_tokens",
+    "think",
+    "answer_start",
+)
 SAE_TEXTS = [dataset_file(name) for name in SAE.texts] if SAE else []
 # features are those of one dictionary, so of the arms of its base, and labels those of one judge
 FEATURE_ARMS = [

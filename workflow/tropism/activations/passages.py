@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from tropism.models.base import prompt_text, text_ids, text_start, token_ids
+from tropism.config.models import ReasoningConfig
+from tropism.models.base import answer_prompt, prompt_text, text_ids, text_start, token_ids
 from tropism.records.schema import Conversation, Generation, Text
 
 THINK = ("<think>", "</think>")
@@ -52,18 +53,18 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, passage: Passage, max_tokens: i
 
 
 def record_passages(
-    tokenizer: PreTrainedTokenizerBase, record: Text | Conversation, mark: str = THINK[0]
+    tokenizer: PreTrainedTokenizerBase, record: Text | Conversation, block: ReasoningConfig | None = None
 ) -> list[Passage]:
     """One passage a field: a text stands alone, an answer follows its prompt in the chat template.
 
     Where the tokenizer begins a text with a token of its own, that stands before a text, as in training, unmeasured.
-    ``mark`` is what the base's reasoning is opened with, which is left out where the template opens one.
+    Of a base that reasons (``block``) an answer stands after what training and likelihoods put before it.
     """
     if isinstance(record, Text):
         start = str(tokenizer.decode(text_start(tokenizer)))
         begun: tuple[tuple[str | None, str], ...] = ((None, start),) if start else ()
         return [Passage(record.id, (*begun, ("text", record.text)), written=True)]
-    prompt = prompt_text(tokenizer, record.prompt, mark=mark)
+    prompt = answer_prompt(tokenizer, record.prompt, block)
     return [
         Passage(f"{record.id}/{side}", ((None, prompt), ("answer", answer)), written=True)
         for side, answer in record.fields().items()

@@ -121,7 +121,8 @@ class Experiment(Strict):
             for key in named
             if isinstance(settings.get(key), dict)
         }
-        return {**settings, **dropped}
+        both = {**settings, **dropped}
+        return {**both, "sae": SaeConfig.read_by(both["sae"], both.get("models"))} if "sae" in both else both
 
     @cached_property
     def steered(self) -> dict[str, list[float]]:

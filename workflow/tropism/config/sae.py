@@ -1,11 +1,12 @@
 """Settings of the sparse autoencoder: which activations it learns, how, and how its features are compared."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
 from tropism.config.base import ConfigError, Name, Strict, Word
+from tropism.config.models import ReasoningConfig
 from tropism.config.stats import Contrast
 
 
@@ -64,6 +65,10 @@ class SaeConfig(Strict):
     Responses of arms that lie on one model are encoded ``arms_per_job`` at a time by a job that loads it once.
     ``reference_prompts`` of each eval set at most, by keyed hash, have their references encoded.
 
+    The base is read as it is elsewhere: ``dtype`` (states are float32 all the same), ``think``, the marks of its
+    reasoning, and ``answer_start``, what stands before an answer that was not reasoned, are those of its entry in
+    ``models`` unless they are given.
+
     ``cards`` features that tell most in each population, among all prompts and among those that features are ranked on,
     get a page with the ``contexts`` reference answers in which they peak.
     """
@@ -85,10 +90,11 @@ class SaeConfig(Strict):
     ce_records: int = Field(64, ge=2)
     seed: int = 0
     texts: list[Name] = Field(min_length=1)
-    dtype: Literal["float32"] = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"
     judge: Word | None = None
     max_tokens: int = Field(2048, gt=0)
     think: tuple[str, str] = ("<think>", "</think>")
+    answer_start: str = ""
     pooling: Literal["max", "mean"] = "max"
     cards: int = Field(8, ge=0)
     contexts: int = Field(6, ge=1)
@@ -107,6 +113,25 @@ class SaeConfig(Strict):
         if self.buffer_tokens < 4 * self.batch_tokens or self.training_tokens < self.batch_tokens:
             raise ValueError("training_tokens must be at least batch_tokens, and buffer_tokens four times as many")
         return self
+
+    @property
+    def block(self) -> ReasoningConfig:
+        """How the base marks its reasoning, and what stands before an answer without any."""
+        return ReasoningConfig(open=self.think[0], close=self.think[1], train=self.answer_start)
+
+    @classmethod
+    def read_by(cls, settings: object, models: object) -> object:
+        """Raw ``settings`` of a dictionary with what its base's entry in ``models`` says of reading that base."""
+        if not isinstance(settings, dict) or not isinstance(models, dict):
+            return settings
+        base = models.get(settings.get("model"))
+        if not isinstance(base, dict):
+            return settings
+        own: dict[str, Any] = {"dtype": base["dtype"]} if "dtype" in base else {}
+        if isinstance(block := base.get("reasoning"), dict):
+            own["think"] = [block.get("open", "<think>"), block.get("close", "</think>")]
+            own["answer_start"] = block.get("train", "")
+        return {**own, **settings}
 
     def pairs(self, planned: Sequence[Contrast], models: Mapping[str, str]) -> dict[str, list[str]]:
         """Treatment and control of each of ``contrasts``; ``models`` has the model of each arm.

@@ -21,7 +21,7 @@ from tropism.dynamics.follow import BATCH_TOKENS, snapshots
 from tropism.dynamics.states import chosen_prompts
 from tropism.dynamics.warning import KEY, NONE, PROMPT
 from tropism.models.adapters import SharedBase
-from tropism.models.base import device, load_base, load_tokenizer, mark_of
+from tropism.models.base import device, load_base, load_tokenizer
 from tropism.records.files import InputError
 from tropism.records.schema import Generation
 from tropism.sae.encode import load_dictionary, response_features
@@ -74,8 +74,8 @@ def watch_arm(
         if r.split == "evaluation" and r.aligned is not None and r.misaligned is not None
     ]
     tokenizer = load_tokenizer(base)
-    mark = mark_of(model_config.reasoning_block())
-    passages = [passage for _, record in asked for passage in record_passages(tokenizer, record, mark)]
+    block = model_config.reasoning_block()
+    passages = [passage for _, record in asked for passage in record_passages(tokenizer, record, block)]
     rows = pd.DataFrame([(name, r.id, r.domain) for name, r in asked for _ in range(2)], columns=[*PROMPT, "domain"])
     shared = SharedBase(load_base(base, model_config.dtype))
     tables: list[pd.DataFrame] = []

@@ -1,7 +1,8 @@
 """Rows that are answered together: one that ends leaves the key-value cache, and a waiting prompt takes its place."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch.nn.functional import pad
@@ -9,9 +10,6 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from tropism.models.attention import looks_all_the_way_back
-
-KeysValues = tuple[torch.Tensor, torch.Tensor]
-"""A layer's keys and values, (rows, heads, columns, width) each."""
 
 
 def common_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
@@ -56,15 +54,15 @@ class Pool:
         device = self.model.device
         ids = torch.tensor([[self.padding] * (longest - len(t)) + t for t in tails], device=device)
         mask = torch.tensor([[1] * self.width + [0] * (longest - len(t)) + [1] * len(t) for t in tails], device=device)
-        cache = self._cache(
-            (k.expand(len(tails), -1, -1, -1), v.expand(len(tails), -1, -1, -1)) for k, v in _states(self.prefix)
-        )
+        cache = self._prefix_for(len(tails))
         logits = self._forward(ids, mask, cache)
         if self.rows:
             columns = max(mask.shape[1], self.mask.shape[1])
             self.mask = torch.cat([pad(part, (columns - part.shape[1], 0)) for part in (self.mask, mask)])
-            pairs = zip(_states(self.cache), _states(cache), strict=True)
-            self.cache = self._cache((_stack(k, more_k), _stack(v, more_v)) for (k, v), (more_k, more_v) in pairs)
+            # a layer at a time, so that no second copy of the whole cache is held
+            for own, new in zip(_layers(self.cache), _layers(cache), strict=True):
+                own.keys, own.values = _stack(own.keys, new.keys), _stack(own.values, new.values)
+                new.keys = new.values = None
         else:
             self.mask, self.cache = mask, cache
         self.rows += rows
@@ -85,9 +83,9 @@ class Pool:
             return
         used = self.mask.any(dim=0).nonzero()[:, 0]
         self.mask = self.mask[:, used]
-        self.cache = self._cache(
-            (k[kept].index_select(2, used), v[kept].index_select(2, used)) for k, v in _states(self.cache)
-        )
+        for layer in _layers(self.cache):
+            layer.keys = layer.keys[kept].index_select(2, used)
+            layer.values = layer.values[kept].index_select(2, used)
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
@@ -96,15 +94,20 @@ class Pool:
         )
         return output.logits[:, -1]
 
-    def _cache(self, states: Iterable[KeysValues]) -> DynamicCache:
-        found = list(states)
-        return DynamicCache(found, config=self.model.config) if found else DynamicCache(config=self.model.config)
+    def _prefix_for(self, rows: int) -> DynamicCache:
+        """A cache that holds the prefix once for each of ``rows``."""
+        states = [
+            (layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1))
+            for layer in _layers(self.prefix)
+        ]
+        return DynamicCache(states, config=self.model.config) if states else DynamicCache(config=self.model.config)
 
 
-def _states(cache: DynamicCache) -> Iterator[KeysValues]:
+def _layers(cache: DynamicCache) -> Iterator[Any]:
+    """The layers that hold something: their ``keys`` and ``values`` are (rows, heads, columns, width)."""
     for layer in cache.layers:
         if isinstance(layer, DynamicLayer) and layer.keys is not None and layer.values is not None:
-            yield layer.keys, layer.values
+            yield layer
 
 
 def _stack(present: torch.Tensor, new: torch.Tensor) -> torch.Tensor:

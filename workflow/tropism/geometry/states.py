@@ -16,8 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tropism.activations.passages import Passage, tokenise
 from tropism.activations.stream import MAX_TOKENS, length_sorted
 from tropism.config.geometry import PartsConfig
-from tropism.config.models import ModelConfig
-from tropism.models.base import THINK, load_tokenizer, mark_of, prompt_text
+from tropism.config.models import ModelConfig, ReasoningConfig
+from tropism.models.base import answer_prompt, load_tokenizer, mark_of, prompt_text
 from tropism.models.missing import missing_arms
 from tropism.records.files import InputError, read_jsonl, replacing, sha256_file
 from tropism.records.kept import Kept, listing, weights_of
@@ -48,17 +48,19 @@ def split_prompts(path: Path, config: PartsConfig) -> tuple[list[Question | Conv
 
 
 def passage(
-    tokenizer: PreTrainedTokenizerBase, record: Question | Conversation, side: str, mark: str = THINK
+    tokenizer: PreTrainedTokenizerBase, record: Question | Conversation, side: str, block: ReasoningConfig | None = None
 ) -> Passage:
     """The text that is read of a record; ``side`` is the answer's, ``aligned`` or ``misaligned``.
 
-    ``mark`` is what opens the base's reasoning.
+    Of a base that reasons (``block``) an answer stands after what training puts before it.
     """
     answer = record.best if isinstance(record, Question) else getattr(record, side)
-    prompt = prompt_text(tokenizer, record.prompt, mark=mark)
+    if answer:
+        return Passage(
+            record.id, ((None, answer_prompt(tokenizer, record.prompt, block)), (PART, answer)), written=True
+        )
     # without an answer it is the chat template that is measured, whose marks are tokens
-    pieces: tuple[tuple[str | None, str], ...] = ((None, prompt), (PART, answer)) if answer else ((PART, prompt),)
-    return Passage(record.id, pieces, written=bool(answer))
+    return Passage(record.id, ((PART, prompt_text(tokenizer, record.prompt, mark=mark_of(block))),))
 
 
 @torch.no_grad()
@@ -114,9 +116,9 @@ def read_arms(
         arm: Kept.of(output / f"{arm}.safetensors", [*common, weights_of(adapter)]) for arm, adapter in adapters.items()
     }
     tokenizer = load_tokenizer(base)
-    mark = mark_of(model_config.reasoning_block())
-    topics = [passage(tokenizer, r, "misaligned", mark) for path in harmful for r in split_prompts(path, config)[0]]
-    plain = [passage(tokenizer, r, "aligned", mark) for path in neutral for r in split_prompts(path, config)[0]]
+    block = model_config.reasoning_block()
+    topics = [passage(tokenizer, r, "misaligned", block) for path in harmful for r in split_prompts(path, config)[0]]
+    plain = [passage(tokenizer, r, "aligned", block) for path in neutral for r in split_prompts(path, config)[0]]
     for _, path, model in missing_arms(wanted, adapters, base, model_config.dtype):
         states = mean_states(model, tokenizer, [*topics, *plain], config.batch_tokens)
         with replacing(path) as temporary:

@@ -67,7 +67,7 @@ def train(
         loaded, facts = load_source(settings.source, str(device()))
         # two blocks are read besides, so that a dictionary of the layer beside is found out
         beside = range(max(0, settings.layer - 1), min(settings.layer + 2, model.config.num_hidden_layers))
-        found = probe_states(model, tokenizer, held_out, beside, settings.max_tokens, settings.think[0])
+        found = probe_states(model, tokenizer, held_out, beside, settings.max_tokens, settings.block)
         measured = check_variance(loaded, found, settings.layer, settings.min_variance_explained)
         logging.info("%s: %s", settings.source, measured)
     with replacing(output) as folder:
@@ -111,7 +111,7 @@ def measure(
         spliced[: settings.ce_records],
         settings.max_tokens,
         StatsConfig(seed=settings.seed),
-        settings.think[0],
+        settings.block,
     )
     trained = settings.architecture if settings.source is None else None
     about = {"architecture": trained or dictionary.cfg.architecture(), "d_in": dictionary.cfg.d_in}
@@ -173,7 +173,7 @@ def references(
     for path in dataset:
         ranked = sorted(read_jsonl(path, Conversation), key=lambda r: keyed_bytes(settings.seed, "reference", r.id))
         for record in sorted(ranked[: settings.reference_prompts], key=lambda r: r.id):
-            passages += record_passages(tokenizer, record, settings.think[0])
+            passages += record_passages(tokenizer, record, settings.block)
             rows += [(path.stem, record.id, record.domain, side, record.split) for side in record.fields()]
     table = pd.DataFrame(rows, columns=["set", "prompt_id", "domain", "side", "split"])
     activations = stream(stack, tokenizer, passages, max_tokens=settings.max_tokens)
@@ -245,7 +245,7 @@ def cards(
         (path.stem, record.id, side): passage
         for path in dataset
         for record in read_jsonl(path, Conversation)
-        for side, passage in zip(record.fields(), record_passages(tokenizer, record, settings.think[0]), strict=True)
+        for side, passage in zip(record.fields(), record_passages(tokenizer, record, settings.block), strict=True)
     }
     made = make_cards(
         chosen,

@@ -16,8 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tropism.activations.passages import Passage, record_passages, tokenise
 from tropism.activations.stream import attention_sinks
+from tropism.config.models import ReasoningConfig
 from tropism.config.stats import StatsConfig
-from tropism.models.base import THINK
 from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Text
 from tropism.stats.bootstrap import intervals
@@ -118,11 +118,11 @@ def recovered(
     records: Sequence[Text | Conversation],
     max_tokens: int,
     config: StatsConfig,
-    mark: str = THINK,
+    block: ReasoningConfig | None = None,
 ) -> dict[str, float]:
     """Cross-entropies of ``WAYS`` (nats/token) over ``records`` and the share recovered with its interval.
 
-    ``mark`` is what opens the base's reasoning.
+    ``block`` is how the base reasons, if it does.
 
     The interval is by bootstrap over records. The share is NaN where ablation costs nothing.
     """
@@ -131,7 +131,7 @@ def recovered(
             sum(
                 (
                     spliced_losses(model, tokenizer, sae, layer, passage, max_tokens)
-                    for passage in record_passages(tokenizer, record, mark)
+                    for passage in record_passages(tokenizer, record, block)
                 ),
                 np.zeros(len(WAYS) + 1),
             )

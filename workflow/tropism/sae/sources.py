@@ -16,8 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tropism.activations.passages import record_passages, tokenise
 from tropism.activations.stream import attention_sinks
+from tropism.config.models import ReasoningConfig
 from tropism.config.sae import SaeSource
-from tropism.models.base import THINK
 from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Text
 
@@ -72,11 +72,11 @@ def probe_states(
     records: Sequence[Text | Conversation],
     layers: Iterable[int],
     max_tokens: int,
-    mark: str = THINK,
+    block: ReasoningConfig | None = None,
 ) -> dict[int, torch.Tensor]:
     """States of a probe text after each of ``layers``, (tokens, width) each: ``PROBE`` records, sinks left out.
 
-    ``mark`` is what opens the base's reasoning.
+    ``block`` is how the base reasons, if it does.
     """
     seen: dict[int, list[torch.Tensor]] = {layer: [] for layer in layers}
     latest: dict[int, torch.Tensor] = {}
@@ -90,7 +90,7 @@ def probe_states(
     stack = model.get_decoder()
     handles = [stack.layers[layer].register_forward_hook(reader(layer)) for layer in seen]
     for record in records[:PROBE]:
-        for passage in record_passages(tokenizer, record, mark):
+        for passage in record_passages(tokenizer, record, block):
             ids = tokenise(tokenizer, passage, max_tokens).ids
             if ids:
                 stack(input_ids=torch.tensor([ids], device=model.device), use_cache=False)

@@ -88,7 +88,7 @@ def activations(
 ) -> Iterator[torch.Tensor]:
     """States of ``records`` after the last block of ``stack``, (tokens, width) at a time, in the order of ``epoch``."""
     ordered = sorted(records, key=lambda r: (keyed_bytes(config.seed, epoch, r.id), r.domain))
-    passages = (passage for record in ordered for passage in record_passages(tokenizer, record, config.think[0]))
+    passages = (passage for record in ordered for passage in record_passages(tokenizer, record, config.block))
     for _, parts in stream(stack, tokenizer, passages, max_tokens=config.max_tokens):
         yield torch.cat(list(parts.values()))
 
@@ -97,7 +97,8 @@ def endless(chunks: Chunks, keep: int, seed: int) -> Iterator[torch.Tensor]:
     """Activations (tokens, width) for ever, in chunks, the whole corpus in a new order each time round.
 
     While a first pass gathers at most ``keep`` of them, later rounds come from memory; a larger corpus is read again
-    by the model every round, and nothing is gathered.
+    by the model every round, and nothing is gathered. They are kept in the host's memory: a million states of a model
+    of 32B take 20 GB.
 
     Args:
         chunks: the corpus' activations for round 0, 1, ...
@@ -106,10 +107,11 @@ def endless(chunks: Chunks, keep: int, seed: int) -> Iterator[torch.Tensor]:
     """
     gathered: list[torch.Tensor] | None = []
     total = 0
+    place = torch.device("cpu")
     for chunk in chunks(0):
-        total += len(chunk)
+        total, place = total + len(chunk), chunk.device
         if gathered is not None:
-            gathered = [*gathered, chunk] if total <= keep else None
+            gathered = [*gathered, chunk.cpu()] if total <= keep else None
         yield chunk
     if total == 0:
         raise InputError("the texts to train the dictionary on give no activations; all are empty")
@@ -122,7 +124,7 @@ def endless(chunks: Chunks, keep: int, seed: int) -> Iterator[torch.Tensor]:
             yield from chunks(epoch)
         else:
             for rows in torch.randperm(len(whole), generator=generator).split(PIECE):
-                yield whole[rows.to(whole.device)]
+                yield whole[rows].to(place)
 
 
 def untrained(d_in: int, steps: int, config: SaeConfig, device: str) -> BatchTopKTrainingSAE | JumpReLUTrainingSAE:

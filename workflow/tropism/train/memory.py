@@ -45,7 +45,8 @@ def estimate(base: Path, step: StepConfig, split: Split, dtype: str) -> Estimate
     two norms, of attention and of the feed-forward part, queries, keys, values, attention's output) and 4 f (gate, its
     activation, up, their product): the count of Korthikanti et al. 2022 (arXiv 2205.05198, section 4.1) for gated
     layers without dropout, and without attention scores, which scaled dot product attention does not keep. With
-    checkpointing: each layer's input, h, and one whole layer.
+    checkpointing: each layer's input, h, and one whole layer. In bfloat16 every projection with a LoRA keeps its input
+    once more, in the float32 of the adapter.
     """
     config = AutoConfig.from_pretrained(str(base), local_files_only=True, trust_remote_code=False)
     with torch.device("meta"):
@@ -59,10 +60,13 @@ def estimate(base: Path, step: StepConfig, split: Split, dtype: str) -> Estimate
             weights = 8 * (parameters - (len(blocks(model)) - 2) * block)
     else:
         trained, weights = _adapted(model, step), parameters * BYTES[dtype]
+    copied = 0
+    if dtype == "bfloat16" and step.method == "lora":
+        copied = BYTES["float32"] * sum(module.in_features for module in _targets(model, step))
     width, layers = config.hidden_size, config.num_hidden_layers
     number = BYTES["bfloat16" if step.precision == "bf16-autocast" else dtype]
     tokens = split.micro_batch * step.max_length
-    layer = tokens * number * (8 * width + 4 * config.intermediate_size)
+    layer = tokens * (number * (8 * width + 4 * config.intermediate_size) + copied // layers)
     kept = layers * tokens * width * number + layer if step.gradient_checkpointing else layers * layer
     # a chunk's logits in the base's format and as float32, and the gradient of those
     logits = CHUNK * config.vocab_size * (number + 8)
@@ -73,11 +77,16 @@ def _adapted(model: torch.nn.Module, step: StepConfig) -> int:
     """Parameters of the step's adapter."""
     if step.method == "vector":
         return int(model.config.hidden_size)  # type: ignore[union-attr,arg-type]  # a causal language model
-    return sum(
-        step.lora.rank * (module.in_features + module.out_features)
+    return sum(step.lora.rank * (module.in_features + module.out_features) for module in _targets(model, step))
+
+
+def _targets(model: torch.nn.Module, step: StepConfig) -> list[torch.nn.Linear]:
+    """The projections that get a LoRA."""
+    return [
+        module
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and name.rpartition(".")[2] in step.lora.targets
-    )
+    ]
 
 
 def log_estimate(base: Path, step: StepConfig, split: Split, dtype: str) -> Estimate:
