@@ -4,6 +4,7 @@ No answer is asked for twice, and a text that gets none has no spans, as long as
 """
 
 import json
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -37,8 +38,11 @@ def server(serve):
         answers: ClassVar[list[str]] = []
         requests: ClassVar[list[dict]] = []
         knows_schemas = True
+        together: ClassVar[threading.Barrier | None] = None
 
         def do_POST(self):
+            if self.together is not None:
+                self.together.wait(20)
             sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.requests.append(sent | {"authorization": self.headers["Authorization"]})
             if "response_format" in sent and not self.knows_schemas:
@@ -91,7 +95,7 @@ def test_an_unparsable_answer_is_asked_again(server):
 
 def asked_of(server, texts, known=None, **settings):
     """The annotator and its annotations of ``texts``, a passage each; ``known`` is the file of answers."""
-    config = ChatConfig(base_url=server.url, model="m", **settings)
+    config = ChatConfig(base_url=server.url, model="m", **{"concurrency": 1, **settings})
     with Answers(known or ":memory:") as answers:
         chat = Endpoint(config, answers, ANSWER_FORMAT)
         annotator = Instructed(chat, config.retries, config.max_unparsed)
@@ -104,7 +108,7 @@ TEXTS = [f"{word}: {TEXT}" for word in ("one", "two", "three", "four")]
 
 
 def test_a_text_without_an_answer_has_no_spans_and_is_named(server, caplog):
-    server.answers[:] = [FOUND, "Sure!", "Gladly!", FOUND]
+    server.answers[:] = [FOUND, "Sure!", FOUND, FOUND, "Gladly!"]
     annotator, annotations = asked_of(server, TEXTS, retries=1)
     assert [len(annotation.metaphors) for annotation in annotations] == [1, 0, 1, 1]
     assert (annotator.counts["texts"], annotator.counts["texts_unparsed"], annotator.counts["unparsable"]) == (4, 1, 2)
@@ -123,20 +127,28 @@ def test_too_many_texts_without_an_answer_are_an_error_that_names_them(server):
 def test_a_rerun_asks_only_for_what_is_missing(server, tmp_path):
     known = tmp_path / "answers.sqlite"
     server.requests.clear()
-    server.answers[:] = [FOUND, FOUND, "Sure!"]
+    server.answers[:] = [FOUND, FOUND, "Sure!", FOUND, "Sure!"]
     with pytest.raises(InputError, match="1 of 4 texts, 0 allowed") as refused:
         asked_of(server, TEXTS, known, retries=1, max_unparsed=0)
     assert f"kept in {known}. " in str(refused.value), "a mended server is asked again once this is removed"
-    assert len(server.requests) == 4
+    assert len(server.requests) == 5, "each text once, and the third again"
     server.answers[:] = [FOUND]
     annotator, annotations = asked_of(server, TEXTS, known, retries=2, max_unparsed=0)
-    assert len(server.requests) == 6, "the third try of the third text, and the fourth text"
+    assert len(server.requests) == 6, "the third try of the third text"
     assert [len(annotation.metaphors) for annotation in annotations] == [1, 1, 1, 1]
     assert annotator.counts["unparsable"] == 2, "what was answered counts again"
     assert asked_of(server, TEXTS, known)[1] == annotations
     assert len(server.requests) == 6
     asked_of(server, TEXTS[:1], known, max_tokens=7)
     assert len(server.requests) == 7, "another limit may bring another answer"
+
+
+def test_as_many_texts_are_asked_of_at_a_time_as_the_settings_say(server, monkeypatch):
+    """The server answers when four requests have come, and never fewer."""
+    monkeypatch.setattr(server, "together", threading.Barrier(4))
+    server.answers[:] = [FOUND]
+    _, annotations = asked_of(server, TEXTS, concurrency=4)
+    assert [len(annotation.metaphors) for annotation in annotations] == [1, 1, 1, 1]
 
 
 def test_each_try_is_a_request_of_its_own_though_the_answer_was_the_same(server, tmp_path):

@@ -57,7 +57,8 @@ def test_every_rule_that_a_profile_names_exists(root, rules, name):
 
 def test_every_rule_that_asks_for_a_gpu_is_sent_to_that_partition(root, gpu_stages):
     given = load(root)[0]["set-resources"]
-    assert {rule for rule in gpu_stages if given.get(rule, {}).get("slurm_partition") != "gpu"} == set()
+    other = {rule for rule in gpu_stages if given.get(rule, {}).get("slurm_partition") != "gpu"}
+    assert other == {"sample_responses"}, "which goes there unless all is answered already"
 
 
 def test_on_a_workstation_every_job_that_needs_a_gpu_is_counted(root, gpu_stages):
@@ -153,12 +154,40 @@ def test_a_gpu_stage_asks_for_gpus_processors_memory_and_time(lines, gpu_stages)
     for line in lines:
         if set(line["rules"]) & gpu_stages:
             assert "-p accelerated" in line["line"]
+            count = 2 if set(line["rules"]) & {"train_step", "train_model"} else 1  # trainings alone can use several
             own = line["rules"] == ["sample_responses"]  # as the rule says: one, or none where a shared job answers
-            assert ("--gpus=1" if own else "--gpus=h100:2") in line["line"]
+            assert ("--gpus=1" if own else f"--gpus=h100:{count}") in line["line"]
             assert int(re.search(r"--mem (\d+)", line["line"])[1]) >= 64000
             assert int(re.search(r" -t (\d+)", line["line"])[1]) >= 240
             assert "--nodes=1" in line["line"], "GPUs of one job are in one machine"
             assert "--cpus-per-task=" in line["line"]
+
+
+def test_responses_that_a_shared_job_sampled_are_collected_without_a_gpu(root, tmp_path):
+    (tmp_path / "shared.yaml").write_text("serving: {r1: {way: shared}}\n")
+    settings = ("--configfile", "config.yaml", "tests/slurm/paper_small.yaml", str(tmp_path / "shared.yaml"))
+    printed = snakemake(
+        root,
+        *("--profile", "slurm", "--workflow-profile", "none", "--dry-run", "--cores", "64", "--forceall", *settings),
+        *("--", "results/paper-small/generations/base.jsonl"),
+        program=("tests/slurm/sbatch_lines.py",),
+    )
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith('{"rules"')]
+    [line] = [line["line"] for line in lines if line["rules"] == ["sample_responses"]]
+    assert "-p cpu" in line
+    assert "--gpus" not in line
+    assert "--mem 8000" in line
+    [shared] = [line["line"] for line in lines if line["rules"] == ["share_base"]]
+    assert "-p gpu" in shared
+    assert "--gpus=1" in shared
+
+
+def test_a_later_attempt_asks_for_no_more_memory_than_the_second(root):
+    given = load(root, gpus=4)[0]["set-resources"]
+    for rule in ("train_step", "share_base", "sample_responses"):
+        asked = [eval(given[rule]["mem_mb"], {"attempt": attempt, "input": ""}) for attempt in (1, 2, 6)]
+        first = 96000 * (4 if rule == "train_step" else 1)
+        assert asked == [first, 2 * first, 2 * first]
 
 
 def test_a_training_is_warned_before_its_time_limit_and_put_back_after_a_node_fails(lines):

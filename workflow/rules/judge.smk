@@ -109,6 +109,7 @@ rule judge_generations:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
         gpu=judge_gpu,
+        judge=judge_calls,
     params:
         cfg=scoring_config,
         flags=judge_flags,
@@ -149,6 +150,7 @@ rule judge_references:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
         gpu=judge_gpu,
+        judge=judge_calls,
     params:
         cfg=scoring_config,
         flags=judge_flags,

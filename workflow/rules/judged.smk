@@ -44,6 +44,11 @@ def judge_gpu(wildcards):
     return 0 if judge_config(wildcards).kind == "endpoint" else 1
 
 
+def judge_calls(wildcards):
+    """One job that asks a server, so that a profile can bound how many of them ask it at once; 0 in process."""
+    return 1 - judge_gpu(wildcards)
+
+
 def rubric_files(wildcards):
     return [
         f"resources/rubrics/{name}.yaml" for name in judge_config(wildcards).rubrics

@@ -31,12 +31,14 @@ rule mask_texts:
 
 
 TRAINED = {step.settings.dataset for arm in ARMS.values() for step in arm.steps}
-# what is read for metaphors: what evaluated arms are trained on, and whatever is trained on masked
+# what is read for metaphors: whatever is trained on masked, and, by the probe, which is cheap and needs no labels of
+# each text, what evaluated arms are trained on
 ANNOTATED = {
     step.settings.dataset
     for arm in ARMS.values()
     for step in arm.steps
-    if arm.evaluate or step.settings.variant != "original"
+    if step.settings.variant != "original"
+    or (arm.evaluate and EXPERIMENT.annotator.kind == "probe")
 }
 # variants that some arm is trained on, and those that the settings ask for of the same datasets
 VARIANTS = sorted(

@@ -77,6 +77,7 @@ rule judge_steered:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
         gpu=judge_gpu,
+        judge=judge_calls,
     params:
         cfg=scoring_config,
         flags=lambda wildcards: judge_flags(wildcards, STEERED_TEXTS[wildcards.stage]),

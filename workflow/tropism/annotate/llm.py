@@ -50,6 +50,7 @@ class Instructed:
         n_asked = sum(map(bool, units_of))
         most = allowed(n_asked, self.max_unparsed)
         unparsed: list[str] = []
+        self.chat.prepare([first_turns(p) for p, units in zip(passages, units_of, strict=True) if units])
         for passage, units in zip(tqdm(passages, desc="annotating", unit="text", mininterval=2), units_of, strict=True):
             found = self._ask(passage) if units else []
             if found is None:
@@ -71,9 +72,7 @@ class Instructed:
 
     def _ask(self, passage: Passage) -> list[Found] | None:
         """What the model found; None where no try brought an answer that parses."""
-        content = json.dumps({"text": passage.text}, ensure_ascii=False)
-        asked: list[Message] = [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": content}]
-        messages = asked
+        messages = asked = first_turns(passage)
         for number in range(1, self.retries + 2):
             answer = self.chat.answer(messages)
             try:
@@ -114,6 +113,12 @@ class Instructed:
             else:
                 metaphors.append(Metaphor(start=span[0], end=span[1], pos=NO_POS, score=1.0, basic=item.basic or None))
         return sorted(metaphors, key=lambda metaphor: metaphor.start)
+
+
+def first_turns(passage: Passage) -> list[Message]:
+    """What a text is first asked with."""
+    content = json.dumps({"text": passage.text}, ensure_ascii=False)
+    return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": content}]
 
 
 def allowed(n_asked: int, share: float) -> int:

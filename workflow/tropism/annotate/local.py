@@ -1,5 +1,6 @@
 """A chat model that is a base in this process; what it answered is kept."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -44,6 +45,9 @@ class InProcess:
     def identity(self) -> str:
         """What decides an answer besides the text that it goes on from and the settings of sampling."""
         return f"in process, {self.dtype}, its own distribution, base {base_digest(self.folder)}"
+
+    def prepare(self, conversations: Sequence[list[Message]]) -> None:
+        """Nothing: in process one is answered after the other, alike alone and among others."""
 
     def answer(self, messages: list[Message]) -> str:
         """The base's answer; above temperature 0 it is sampled, with the same seed for every text.

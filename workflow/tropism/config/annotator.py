@@ -13,9 +13,9 @@ class ChatConfig(Strict):
     ``base_url`` is an OpenAI-compatible endpoint that serves ``model``; without one, the annotator's base answers in
     process, in its number format (``models: <name>: dtype``) and without reasoning. The key comes from the environment
     (``OPENAI_API_KEY``) and from nowhere else. With ``structured`` an endpoint is asked for JSON by a schema, and
-    without one where it refuses. ``retries`` counts further tries after an answer that does not parse. A text without
-    one has no spans; a file fails when more than ``max_unparsed`` of its texts are such, where one is always allowed
-    unless that is 0 or it is the only text.
+    without one where it refuses, and of ``concurrency`` texts at a time. ``retries`` counts further tries after an
+    answer that does not parse. A text without one has no spans; a file fails when more than ``max_unparsed`` of its
+    texts are such, where one is always allowed unless that is 0 or it is the only text.
     """
 
     base_url: str | None = None
@@ -24,6 +24,7 @@ class ChatConfig(Strict):
     max_tokens: int = Field(default=1024, ge=1)
     retries: int = Field(default=2, ge=0)
     structured: bool = True
+    concurrency: int = Field(default=8, ge=1)
     max_unparsed: float = Field(default=0.02, ge=0, le=1)
 
 

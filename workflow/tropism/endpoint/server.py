@@ -17,7 +17,8 @@ class Server:
     """Where a model is served and how hard it may be asked.
 
     ``timeout_s`` is the deadline of one request, all its retries and their waits included. ``identity`` stands for the
-    server in the keys of kept answers: what it is where its address changes, by default its address.
+    server in the keys of kept answers: what it is where its address changes, by default its address. An address of the
+    environment is none: the same model is asked again elsewhere, as a job's server on another node.
     """
 
     url: str
@@ -36,6 +37,7 @@ class Server:
             EndpointError: there is no address, it is no http(s) address, it holds a password, or it is another
                 machine's and there is no key.
         """
+        identity = None if url else URL_VARIABLE
         url = url or os.environ.get(URL_VARIABLE)
         if not url:
             raise EndpointError(f"no server: set `base_url` in the settings or {URL_VARIABLE} in the environment")
@@ -47,7 +49,7 @@ class Server:
         key = os.environ.get(KEY_VARIABLE)
         if not key and not _is_loopback(parts.hostname):
             raise EndpointError(f"{parts.hostname}: no key: set {KEY_VARIABLE} in the environment")
-        return cls(url, model, key=key or "none", **limits)
+        return cls(url, model, key=key or "none", identity=identity, **limits)
 
 
 def _is_loopback(host: str) -> bool:
