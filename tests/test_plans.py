@@ -68,6 +68,17 @@ def test_the_example_of_another_base_plans_a_whole_experiment_on_it(root, tmp_pa
     assert [command for command in commands if "results/models/smollm2" in command] == []
 
 
+def test_a_chat_model_is_asked_of_what_is_masked_alone_and_the_probe_of_all_that_is_trained_on(root, tmp_path):
+    """A call of a model for each text: poems that stay as they are need none."""
+    (tmp_path / "asked.yaml").write_text("annotator: {kind: llm, model: smollm2}\n")
+    (tmp_path / "probed.yaml").write_text("annotator: {kind: probe}\n")
+    read = {
+        name: set(re.findall(r"results/demo/spans/(\w+)\.jsonl", planned(root, tmp_path / name, "all")))
+        for name in ("asked.yaml", "probed.yaml")
+    }
+    assert read == {"asked.yaml": {"medical"}, "probed.yaml": {"medical", "poems", "prose"}}
+
+
 METHODS = """
 arms:
   - {name: base}

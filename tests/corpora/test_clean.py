@@ -176,6 +176,14 @@ def test_an_empty_result_says_why():
         clean(rows, config(min_words=3))
 
 
+def test_fewer_rows_than_the_sample_are_told_of(caplog):
+    rows = [Text(id=name, text=f"a text of {name}", domain="d") for name in ("winter", "summer")]
+    assert len(clean(rows, config(sample=2)).rows) == 2
+    assert caplog.text == ""
+    assert len(clean(rows, config(sample=3)).rows) == 2
+    assert "`sample: 3` rows are asked for, and only 2 are left" in caplog.text
+
+
 def test_five_thousand_poems(shared, clean_path):
     result = clean_path(shared / "poems.jsonl.gz", kind="texts")
     assert result.dropped["near_duplicates"] == 20

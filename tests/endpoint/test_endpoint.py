@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -109,6 +110,22 @@ def test_loopback_needs_no_key_and_any_other_machine_does(server, monkeypatch):
         Server.from_environment("https://api.example.org/v1", "m")
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     assert Server.from_environment(None, "m").url == server.url
+
+
+def test_what_was_answered_is_known_where_the_address_of_the_environment_is_another(server, monkeypatch, tmp_path):
+    """A server that a job starts is on another node each time; an address in the settings says which one is meant."""
+    turns = [[{"role": "user", "content": "Why?"}]]
+
+    def known(url, environment):
+        monkeypatch.setenv("OPENAI_BASE_URL", environment)
+        with Answers(tmp_path / "answers.sqlite") as answers:
+            asked = Server.from_environment(url, "m")
+            [before] = known_replies(asked, chat_bodies(asked, turns, max_tokens=9), answers)
+            asyncio.run(chat(replace(asked, url=server.url), turns, max_tokens=9, answers=answers, progress=False))
+            return before.finish != "failed"
+
+    assert [known(None, server.url), known(None, "http://127.0.0.1:9/v1")] == [False, True]
+    assert not known("http://127.0.0.1:9/v1", server.url)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class LinkConfig(Strict):
 
 
 class ArmConfig(Strict):
-    """One arm, or one for each combination of ``sweep``; ``{variable}`` is replaced everywhere in the entry.
+    """One arm, or one for each combination of ``sweep``; ``{variable}`` is replaced everywhere but in ``cluster``.
 
     ``chain`` lists steps in order: a step's name, or a mapping with the key ``step`` and settings that differ from the
     step's own. A step named ``none`` drops out, so that a sweep can include "no pretraining". Arms of one ``group`` are

@@ -27,8 +27,8 @@ Kind = Literal["original", "metaphor", "random", "literal", "place"]
 class MaskingConfig(Strict):
     """How masked variants are made.
 
-    ``variants`` are made of every dataset that an arm is trained on, so that the masking table can set them side by
-    side; an arm may be trained on any other as well.
+    ``variants`` are made of every dataset that is trained on masked and, with the probe, of those that evaluated arms
+    are trained on, so that the masking table can set them side by side; an arm may be trained on any other as well.
     ``mode``: ``replace`` puts ``placeholder`` where a unit was; ``loss`` keeps the text, and training takes no loss
     there. ``fraction``: share of the metaphors that ``metaphor`` masks, and of their controls that ``random`` masks;
     each one's fate is keyed by (seed, text id, span), so that those masked at a smaller fraction are among those masked

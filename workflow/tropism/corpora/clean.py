@@ -5,6 +5,7 @@ evaluation, of those with most references), the sample is keyed by (seed, id). C
 settings changes nothing.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from tropism.records.files import InputError
 from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation, Question
 from tropism.records.words import words
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ def clean(records: Sequence[Record], config: DatasetConfig) -> Cleaned:
     rows, dropped["split_overlap"] = _without_overlap(rows, config.near_duplicate)
     sampled = rows if config.sample is None else sample(rows, config.sample, config.seed)
     dropped["not_sampled"] = len(rows) - len(sampled)
+    if config.sample is not None and len(rows) < config.sample:
+        log.warning(
+            "%s: `sample: %d` rows are asked for, and only %d are left", config.source, config.sample, len(rows)
+        )
     if not sampled:
         counts = ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count)
         raise InputError(f"{config.source}: no row is left of the {len(records)} read ({counts}); relax the settings")

@@ -48,8 +48,9 @@ DETECTOR_SCHEMA = pa.DataFrameSchema(
         "p": number("(b + 1) / (m + 1): b of m permuted runs reach the AUROC, one-sided"),
         "finding": one_of(
             ["", "chance", "domain", "length", "tfidf", "likelihood", "state", "features"],
-            "sae only: chance = interval reaches 0.5, or p above 0.05; else the first baseline that it does"
-            " not beat (95 % of the paired difference); features = it beats all",
+            "sae only: chance = interval reaches 0.5; else domain = it does not beat the domain baseline (95 % of the"
+            " paired difference); else chance where p is above 0.05; else the first other baseline that it does not"
+            " beat; features = it beats all",
         ),
     },
     unique=list(_KEYS),
