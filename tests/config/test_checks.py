@@ -84,6 +84,17 @@ def test_the_key_and_the_fix_are_named_once(parsed, overlay, said):
     assert "config: config" not in str(refused.value)
 
 
+def test_a_dictionary_reads_its_base_as_it_is_read_elsewhere(parsed):
+    """In its number format and after what stands before its answers, unless the settings of the dictionary say."""
+    base = "models: {smollm2: {dtype: bfloat16, reasoning: {open: '<t>', close: '</t>', train: '<t></t>'}}}"
+    sae = parsed(base).sae
+    assert (sae.dtype, sae.think, sae.answer_start) == ("bfloat16", ("<t>", "</t>"), "<t></t>")
+    assert (sae.block.open, sae.block.close, sae.block.train) == ("<t>", "</t>", "<t></t>")
+    assert parsed(f"{{{base}, sae: {{dtype: float32}}}}").sae.dtype == "float32"
+    plain = parsed("{}").sae
+    assert (plain.dtype, plain.think, plain.answer_start) == ("float32", ("<think>", "</think>"), "")
+
+
 SEEDS = (
     "{geometry: null, dynamics: null, steer: null, arms: [{name: base}, {name: one, chain: [harm], group: g},"
     " {name: two, chain: [{step: harm, seed: 1}], group: g}], "

@@ -25,8 +25,9 @@ async def chat(
     """The replies to ``requests`` (each a list of chat messages), in their order, at most ``concurrency`` at a time.
 
     What may pass is tried again (connection, 408, 409, 429, 5xx, an answer that is not whole), as the server's
-    Retry-After says up to two minutes (a longer one fails the request) or with growing waits. ``formats`` holds each request's JSON schema of the answer; a server that
-    refuses it is asked without. ``answers`` gives what is known already and keeps each reply as it comes.
+    Retry-After says up to two minutes (a longer one fails the request) or with growing waits. ``formats`` holds each
+    request's JSON schema of the answer; a server that refuses it is asked without. ``answers`` gives what is known
+    already and keeps each reply as it comes.
 
     Raises:
         EndpointError: more than the share ``tolerate`` of the requests failed for good or were not done by their

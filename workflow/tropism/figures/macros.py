@@ -1,8 +1,8 @@
 r"""``paper.tex``: one ``\newcommand`` for each published number, so that a manuscript never copies one by hand.
 
 A name is the table, the cells that name the row (its key, in the order of ``docs/tables.md``; a table without
-one has no macros) and the column, in letters alone, since TeX allows no others: words are capitalised and joined, digits
-spelt, a minus between spaces is ``Minus``.
+one has no macros) and the column, in letters alone, since TeX allows no others: words are capitalised and joined,
+digits spelt, a minus between spaces is ``Minus``.
 ``misalignment``, of ``base, pooled, probe, rubric5, rate, answer``, column ``value``, is
 ``\MisalignmentBasePooledProbeRubricFiveRateAnswerValue``.
 """
