@@ -231,7 +231,13 @@ def test_the_paper_is_whole(root):
     assert {arm.model for arm in arms.values()} == {"qwen3", "r1"}
     crossed = [name for name in arms if "realigned" not in name and not name.endswith("-base")]
     assert len(crossed) == 2 * 2 * 3 * 3 * 3
-    assert len(paper.planned) == 3 * 18 + 6
+    of_groups = [one for one in paper.planned if one.family == "planned"]
+    assert len(of_groups) == 3 * 6 + 2
+    named = {name for one in of_groups for name in one.terms}
+    assert {len(paper.groups[name]) for name in named if not name.endswith("-base")} == {3}, "seeds count together"
+    assert set(paper.feature_pairs) == {one.name for one in paper.planned if one.family == "features"}
+    assert paper.sae is not None
+    assert (paper.sae.dtype, paper.sae.block.train) == ("bfloat16", paper.models["qwen3"].reasoning_block().train)
     assert {step.settings.lora.rank for arm in arms.values() for step in arm.steps} == {32}
     assert "probe" not in paper.judges
     labelled = {paper.datasets[name].domain for name in paper.judges["qwen"].references}
