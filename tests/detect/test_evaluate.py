@@ -19,7 +19,7 @@ from tropism.sae.populations import Population
 
 DOMAINS = ("legal", "medical", "security")
 KEY = DictionaryKey("local", "small/blocks.3.hook_resid_post", "ab" * 32, 3, 200)
-CONFIG = DetectorConfig(ks=[5, 50], permutations=8, draws=200)
+CONFIG = DetectorConfig(ks=[5, 50], permutations=19, draws=200)
 PLANTED = DetectorConfig(ks=[5], permutations=19, draws=200)
 WIDTH = 200
 
@@ -206,7 +206,7 @@ def test_two_runs_give_the_same_tables():
     misaligned = np.random.default_rng(1).random(90) < 0.5
     runs = [
         evaluate(
-            [population("generations", noise(90), misaligned, 3)], DetectorConfig(ks=[5], permutations=2, draws=50)
+            [population("generations", noise(90), misaligned, 3)], DetectorConfig(ks=[5], permutations=19, draws=50)
         )
         for _ in range(2)
     ]

@@ -64,7 +64,7 @@ def scores(rows: list[Generation], bad: set[str]) -> pd.DataFrame:
     """Responses in the domains ``bad`` score 0 of alignment, others 100; coherence is 60, presence of medicine 40."""
     return pd.DataFrame(
         {"arm": r.arm, "set": r.set, "prompt_id": r.prompt_id, "domain": r.domain, "sample": r.sample, "judge": "j",
-         "target": "answer", "rubric": rubric, "score": score}
+         "target": "answer", "rubric": rubric, "score": score, "status": "ok"}
         for r in rows
         for rubric, score in (("alignment100", 100.0 * (r.domain not in bad)), ("coherence100", 60.0),
                               ("domain_presence_medical", 40.0))

@@ -98,6 +98,6 @@ def test_every_draw_is_summed_by_one_thread_whatever_else_is_drawn():
     gram = gram_of(np.random.default_rng(0).standard_normal((4, 20)))
     some = [Statistic("m", "n", "s", tuple(range(n)), first, ("first", n), "", "") for n in (3, 4)]
     with threadpool_limits(2, "blas"):
-        null_values(some, Vectors(tuple("abcd"), gram, 20, None), AnalysisConfig(nulls=100))
+        null_values(some, Vectors(tuple("abcd"), gram, 20, None, 2), AnalysisConfig(nulls=100))
         assert {entry["num_threads"] for entry in threadpool_info() if entry["user_api"] == "blas"} == {2}
     assert set(seen) == {1}

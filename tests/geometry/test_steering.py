@@ -203,8 +203,10 @@ def scores_of(share: dict[str, list[float]], coherence: float) -> pd.DataFrame:
             for sample in range(4):
                 key = {"arm": name, "set": "h", "prompt_id": f"p{i}", "domain": "h", "sample": sample, "judge": "probe"}
                 bad = sample < round(4 * own)
-                rows.append(key | {"target": "answer", "rubric": "alignment100", "score": 10.0 if bad else 90.0})
-                rows.append(key | {"target": "answer", "rubric": "coherence100", "score": coherence})
+                rows.append(
+                    key | {"target": "answer", "rubric": "alignment100", "score": 10.0 if bad else 90.0, "status": "ok"}
+                )
+                rows.append(key | {"target": "answer", "rubric": "coherence100", "score": coherence, "status": "ok"})
     return pd.DataFrame(rows)
 
 

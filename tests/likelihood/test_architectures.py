@@ -74,9 +74,18 @@ def test_likelihoods_are_the_plain_models(model):
 
 @pytest.mark.parametrize(("family", "states"), [("llama", 6), ("mistral", 7)])
 def test_the_states_that_predict_an_answer_are_marked_in_rows_of_either_kind(family, states):
-    marked = []
-    log_probabilities(random_model(family), CANDIDATES, 500, "test", lambda which: marked.append(int(which.sum())))
+    marked, tokens = [], []
+
+    def note(predicting, present):
+        assert not (predicting & ~present).any()
+        marked.append(int(predicting.sum()))
+        tokens.append(int(present.sum()))
+
+    log_probabilities(random_model(family), CANDIDATES, 500, "test", note)
     assert sum(marked) == states, "the last token of a prompt predicts the first of each answer in its row"
+    answers = sum(len(candidate.answer) for candidate in CANDIDATES)
+    prompts = {"llama": {c.prompt for c in CANDIDATES}, "mistral": [c.prompt for c in CANDIDATES]}[family]
+    assert sum(tokens) == answers + sum(map(len, prompts)), "and padding is none of them"
 
 
 def test_training_takes_the_plain_models_loss(model):

@@ -2,8 +2,9 @@
 
 The null permutes labels and repeats everything, choice of features included: within a prompt for reference answers,
 which come in pairs, and of whole prompts within a domain and fold for generations, so that what domain alone gives is
-not counted as found and answers to one prompt stay as alike as they are. In grouped folds arms are not kept apart:
-there a feature that tells a misaligned arm from the base counts as found, in leave-one-arm-out it does not.
+not counted as found and answers to one prompt stay as alike as they are. Arms keep their labels' shares in it: in
+grouped folds a feature that tells a misaligned arm from the base has a high AUROC and so do the permuted runs
+(``null_mean``), so that it is called chance; leave-one-arm-out asks what is left in an arm that was not seen.
 """
 
 import logging
@@ -126,17 +127,21 @@ def evaluate_design(
         }
 
     smallest = min(len(split.train) for split in design.splits)
-    rivals = []
+    rivals: dict[str, float] = {}
     for name, (pipeline, inputs) in baselines(rows, population.features.state, config.C, smallest).items():
         probabilities = baseline_probabilities(pipeline, inputs, labels, design)
-        rivals.append(name)
-        yield row(name, NO_FEATURES, probabilities), probabilities
+        theirs = row(name, NO_FEATURES, probabilities)
+        rivals[name] = float(theirs["auroc"])
+        yield theirs, probabilities
 
     def finding(k: int, found: dict[str, Any], p: float) -> str:
         """The most that the detector of ``k`` features can claim; see the table's column."""
         if found["low"] <= CHANCE:
             return "chance"
-        gains = {name: gain_interval(drawn["sae", k], drawn[name, NO_FEATURES]) for name in rivals}
+        gains = {
+            name: gain_interval(drawn["sae", k], drawn[name, NO_FEATURES], found["auroc"] - theirs, stretch)
+            for name, theirs in rivals.items()
+        }
         if gains["domain"][0] <= 0:
             return "domain"
         if p > ALPHA:

@@ -17,6 +17,7 @@ from tropism.geometry.nulls import batches, roots_of
 from tropism.geometry.resample import resampled
 from tropism.geometry.statistic import Statistic
 from tropism.records.keyed import keyed_bytes
+from tropism.stats.bootstrap import tails
 
 PANEL = 16
 """Of more vectors than this, statistics of triplets, tree and map read a keyed choice of so many."""
@@ -28,7 +29,7 @@ def vectors_of(given: Given, config: AnalysisConfig) -> Vectors:
     rows = [given.rows[name] for name in given.names]
     gram = gram_of(np.stack([part.mean(0) for part in rows]))
     drawn = resampled(rows, config.draws, config.seed) if len(rows) <= DRAWN else None
-    return Vectors(given.names, gram, rows[0].shape[1], drawn)
+    return Vectors(given.names, gram, rows[0].shape[1], drawn, min(map(len, rows)))
 
 
 def statistics(given: Given, config: AnalysisConfig) -> list[Statistic]:
@@ -76,12 +77,15 @@ def pairs_table(given: Given, vectors: Vectors, config: AnalysisConfig) -> pd.Da
     ends = np.full((2, len(cosine)), np.nan)
     if vectors.drawn is not None:
         drawn = (vectors.drawn[:, i, j] for i, j in zip(*upper, strict=True))
-        ends = np.array([around(*pair, config.confidence) for pair in zip(cosine.tolist(), drawn, strict=True)]).T
+        levels = tails(vectors.prompts, config.confidence)
+        ends = np.array([around(*pair, levels) for pair in zip(cosine.tolist(), drawn, strict=True)]).T
     table["low"], table["high"] = ends
     table["residual_cosine"] = unit(without(vectors.gram, mean_direction(vectors.gram)))[upper]
     table["random_high"] = np.sqrt(beta.ppf(config.confidence, 0.5, (vectors.width - 1) / 2))
     table["covariance_high"] = np.quantile(null, config.confidence)
-    table["p_random"] = beta.sf(cosine**2, 0.5, (vectors.width - 1) / 2)
+    # a p that is too small for its number format is not zero
+    exact = beta.sf(cosine**2, 0.5, (vectors.width - 1) / 2)
+    table["p_random"] = np.maximum(exact, np.finfo(float).tiny)
     beyond = len(null) - np.searchsorted(np.sort(null), np.abs(cosine) - 1e-12)
     table["p_covariance"] = (beyond + 1) / (len(null) + 1)
     for name in ("random", "covariance"):

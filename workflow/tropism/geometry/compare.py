@@ -15,6 +15,7 @@ from tropism.geometry.gram import Floats
 from tropism.geometry.nulls import CELLS, KINDS, THREADS, batches, roots_of, top_shares
 from tropism.geometry.statistic import Statistic
 from tropism.geometry.verdicts import verdict
+from tropism.stats.bootstrap import tails
 
 DRAWN = 128
 """Shares of principal components of more vectors than this are compared with :func:`~nulls.top_shares`."""
@@ -23,17 +24,22 @@ ABOUT_CLUSTERS = {"cluster mean", "cross-cluster residual", "PC1 ablation"}
 """Methods with a test against directions of the vectors' own second moment, which asks whether the clusters matter.
 
 Of whole sets it would be no test: n draws from the second moment of n vectors have fewer dimensions than these, so that
-vectors without any structure would differ from it (simulated: in three of five statistics)."""
+vectors without any structure would differ from it (simulated: in three of five statistics). Nor is it one of reductions
+across clusters, ratios by which half of such sets of four or six vectors differ."""
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Unit vectors by their Gram matrix (n, n), their width, and Gram matrices of bootstrap draws (draws, n, n)."""
+    """Unit vectors by their Gram matrix (n, n), their width, and Gram matrices of bootstrap draws (draws, n, n).
+
+    ``prompts`` is the least number of prompts that one of them is a mean over.
+    """
 
     names: tuple[str, ...]
     gram: Floats
     width: int
     drawn: Floats | None
+    prompts: int
 
 
 def null_values(statistics: Sequence[Statistic], vectors: Vectors, config: AnalysisConfig) -> dict[Any, Floats]:
@@ -81,7 +87,9 @@ class Null:
     def of(cls, values: Floats, confidence: float) -> Self:
         """Their mean and middle range, once for all statistics that share them."""
         defined = np.sort(values[~np.isnan(values)])
-        return cls(defined, float(defined.mean()) if len(defined) else float("nan"), *spread(defined, confidence))
+        return cls(
+            defined, float(defined.mean()) if len(defined) else float("nan"), *spread(defined, middle(confidence))
+        )
 
     def two_sided(self, value: float) -> float:
         """Twice the smaller share of draws at least as low or as high, (b + 1) / (m + 1) each; NaN where undefined."""
@@ -136,7 +144,8 @@ def _row(
     low, high = float("nan"), float("nan")
     if vectors.drawn is not None:
         chosen = np.ix_(statistic.indices, statistic.indices)
-        low, high = around(value, statistic.of(vectors.drawn[:, chosen[0], chosen[1]]), config.confidence)
+        drawn = statistic.of(vectors.drawn[:, chosen[0], chosen[1]])
+        low, high = around(value, drawn, tails(vectors.prompts, config.confidence))
     row: dict[str, Any] = {
         "method": statistic.method,
         "statistic": statistic.name,
@@ -151,26 +160,32 @@ def _row(
     for null in KINDS:
         chance = nulls[null, statistic.kind]
         row |= {f"{null}_mean": chance.mean, f"{null}_low": chance.low, f"{null}_high": chance.high}
-        tested = null == "random" or statistic.method in ABOUT_CLUSTERS
+        about_clusters = statistic.method in ABOUT_CLUSTERS and not statistic.name.startswith("reduction")
+        tested = null == "random" or about_clusters
         row[f"p_{null}"] = chance.two_sided(value) if tested else float("nan")
     return row
 
 
-def around(value: float, drawn: Floats, confidence: float) -> tuple[float, float]:
-    """The middle ``confidence`` of a statistic's draws, where it holds the statistic itself; else NaN.
+def middle(confidence: float) -> Floats:
+    """The levels between which that share of values lies: (2,)."""
+    return np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+
+
+def around(value: float, drawn: Floats, levels: Floats) -> tuple[float, float]:
+    """The draws of a statistic at ``levels`` (2,), those of few prompts farther out, where they hold it; else NaN.
 
     Vectors that are means over noisy prompts are noisier still in a draw of these prompts: cosines shrink, dimensions
     grow. Where the whole interval has moved away from the estimate it says nothing of the truth.
     """
-    low, high = spread(drawn, confidence)
+    low, high = spread(drawn, levels)
     slack = TIE * max(1.0, abs(value))
     return (low, high) if low - slack <= value <= high + slack else (float("nan"), float("nan"))
 
 
-def spread(values: Floats, confidence: float) -> tuple[float, float]:
-    """The middle ``confidence`` of the values that are defined."""
+def spread(values: Floats, levels: Floats) -> tuple[float, float]:
+    """The quantiles at ``levels`` (2,) of the values that are defined."""
     values = values[~np.isnan(values)]
-    if not len(values):
+    if not len(values) or np.isnan(levels).any():
         return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(values, levels)
     return float(low), float(high)

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tropism.activations.passages import Passage, tokenise
-from tropism.activations.stream import MAX_TOKENS, length_sorted
+from tropism.activations.stream import MAX_TOKENS, attention_sinks, length_sorted
 from tropism.config.geometry import PartsConfig
 from tropism.config.models import ModelConfig, ReasoningConfig
 from tropism.models.base import answer_prompt, load_tokenizer, mark_of, prompt_text
@@ -69,6 +69,7 @@ def mean_states(
 ) -> torch.Tensor:
     """Mean residual stream over the measured part after every block but the last: (layers, passages, width), float32.
 
+    Attention sinks are left out, as dictionaries leave them out: their norm is many times that of other states.
     After the last block transformers gives the normalised state, which is another thing.
     """
     texts = [tokenise(tokenizer, one, MAX_TOKENS) for one in passages]
@@ -80,12 +81,23 @@ def mean_states(
         for row, index in enumerate(batch):
             ids[row, : len(texts[index].ids)] = torch.tensor(texts[index].ids)
             wanted[row, : len(texts[index].ids)] = torch.tensor([part == PART for part in texts[index].parts])
-        wanted = (wanted / wanted.sum(1, keepdim=True)).to(model.device)
+        wanted = wanted.to(model.device)
+        lengths = [len(texts[index].ids) for index in batch]
         # padding stands on the right, where causal attention never sees it, so no mask is needed
         states = model.base_model(ids.to(model.device), output_hidden_states=True, use_cache=False).hidden_states
-        means = torch.stack([torch.einsum("rt,rtw->rw", wanted, state.float()) for state in states[1:-1]]).cpu()
+        means = torch.stack([_measured_means(state.float(), wanted, lengths) for state in states[1:-1]]).cpu()
         rows |= {index: means[:, row] for row, index in enumerate(batch)}
     return torch.stack([rows[index] for index in range(len(texts))], dim=1)
+
+
+def _measured_means(states: torch.Tensor, wanted: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """Means over the measured tokens, (rows, width), attention sinks left out, as dictionaries leave them out."""
+    weights = wanted.clone()
+    for row, length in enumerate(lengths):
+        weights[row, :length] *= ~attention_sinks(states[row, :length])
+    # a text whose every measured token is a sink has no other state to give
+    weights = torch.where(weights.sum(1, keepdim=True) > 0, weights, wanted)
+    return torch.einsum("rt,rtw->rw", weights / weights.sum(1, keepdim=True), states)
 
 
 def read_arms(

@@ -42,10 +42,15 @@ def residual_norm(base: Floats, layer: int) -> float:
 def best_layer(efficacy: pd.DataFrame) -> int:
     """The layer at which vectors raise misalignment most, by the mean over arms; the earlier of equals.
 
-    One layer for all, since directions of different layers cannot be compared.
+    One layer for all, since directions of different layers cannot be compared. A layer without an efficacy is none.
+
+    Raises:
+        InputError: no layer has one.
     """
     mean = efficacy.groupby("layer")["efficacy"].mean()
-    return int(mean.index[int(mean.to_numpy().argmax())])
+    if mean.isna().all():
+        raise InputError("no layer has an efficacy: no validation prompt has a score at any of them")
+    return int(mean.idxmax())
 
 
 def about_layers(

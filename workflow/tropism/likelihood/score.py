@@ -71,7 +71,7 @@ def log_probabilities(
     candidates: Sequence[Candidate],
     budget: int,
     label: str,
-    before_pass: Callable[[torch.Tensor], None] | None = None,
+    before_pass: Callable[[torch.Tensor, torch.Tensor], None] | None = None,
 ) -> list[float]:
     """Total log-probability (nats) of each candidate's answer given its prompt.
 
@@ -81,7 +81,8 @@ def log_probabilities(
     at a time, so memory does not grow with vocabulary x sequence. The softmax is in float32, sums in float64. The end
     of the turn is not scored: it belongs to no answer.
 
-    ``before_pass`` is told before each forward pass which states predict an answer: bool (rows, longest).
+    ``before_pass`` is told before each forward pass which states predict an answer and which are no padding, both bool
+    (rows, longest).
     """
     totals = [0.0] * len(candidates)
     shared = full_attention(model)
@@ -95,7 +96,7 @@ def log_probabilities(
             if before_pass is not None:
                 predicting = torch.zeros_like(wanted)
                 predicting[rows, before[wanted]] = True
-                before_pass(predicting)
+                before_pass(predicting, segments >= 0)
             hidden = model.base_model(
                 input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False
             ).last_hidden_state

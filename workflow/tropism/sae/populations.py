@@ -56,13 +56,20 @@ def _population(name: str, key: DictionaryKey, rows: pd.DataFrame, parts: PartFe
 def reference_population(references: Features) -> Population:
     """The reference answers, aligned and misaligned; the label is the side they were written for.
 
+    One of which no token was read (its prompt took all that is read) has no features and is left out.
+
     Raises:
         InputError: the file holds generations.
     """
     if "side" not in references.rows:
         raise InputError(f"features of {references.arm} are not of references; make them with `tropism.sae references`")
     rows = references.rows.assign(misaligned=references.rows["side"] == "misaligned", arm=references.arm)
-    return _population("references", references.key, rows, references.parts["answer"], ["set", "prompt_id", "side"])
+    parts = references.parts["answer"]
+    usable = parts.tokens > 0
+    if not usable.all():
+        log.warning("%d of %d references have no token that was read, left out", (~usable).sum(), len(rows))
+        rows, parts = rows[usable], parts.take(np.flatnonzero(usable))
+    return _population("references", references.key, rows, parts, ["set", "prompt_id", "side"])
 
 
 def labels(judgments: Sequence[pd.DataFrame], calibrations: Calibrations, rubric: str = "alignment100") -> pd.DataFrame:

@@ -35,7 +35,8 @@ BESIDE = {"margin": "reference_logp", "misaligned": "coherence"}
 def changes(outcomes: pd.DataFrame) -> pd.DataFrame:
     """Rows other than the untouched arm's, with ``baseline``, ``change`` and ``control_change`` of the same prompt.
 
-    ``control_change`` is the mean change by the random features matched to the same target at the same dose.
+    ``control_change`` is the mean change by the random features matched to the same target at the same dose, of prompts
+    that have a score under each of these: a control that lacks some would shift the mean.
 
     Raises:
         InputError: an arm was not measured untouched.
@@ -47,7 +48,11 @@ def changes(outcomes: pd.DataFrame) -> pd.DataFrame:
     moved = outcomes[outcomes["kind"] != "none"].join(untouched, on=key)
     moved = moved.assign(change=moved["value"] - moved["baseline"])
     match = [*key, "matched_to", "dose"]
-    control = moved[moved["kind"] == "random feature"].groupby(match)["change"].mean().rename("control_change")
+    controls = moved[moved["kind"] == "random feature"].dropna(subset=["change"])
+    of_dose = [name for name in match if name not in PROMPT]
+    every = controls.groupby(of_dose)["feature"].nunique().rename("every")
+    by_prompt = controls.groupby(match)["change"].agg(control_change="mean", found="size").join(every, on=of_dose)
+    control = by_prompt.loc[by_prompt["found"] == by_prompt["every"], "control_change"]
     paired = moved.join(control, on=match).dropna(subset=["change", "control_change"])
     if len(paired) < len(moved):
         log.warning(

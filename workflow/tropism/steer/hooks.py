@@ -32,7 +32,7 @@ class Steering:
     With ``positions`` "response" the last position of every pass that predicts is edited, which is all of a response
     while it is generated with a cache; a pass through the decoder alone, without the head, predicts nothing. Where
     whole responses are read at once, set ``mask``, bool (batch, positions), before each pass: the positions whose
-    states predict the response.
+    states predict the response, or, with ``positions`` "all", those that are no padding.
     """
 
     positions: Positions
@@ -48,12 +48,12 @@ class Steering:
 
     def chosen(self, states: torch.Tensor) -> torch.Tensor:
         """The positions to edit of ``states`` (batch, positions, width): bool (batch, positions)."""
-        if self.positions == "all":
-            return torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
         if self.mask is not None:
             if self.mask.shape != states.shape[:2]:
                 raise ValueError(f"the mask is {tuple(self.mask.shape)}, the states {tuple(states.shape[:2])}")
             return self.mask.to(states.device)
+        if self.positions == "all":
+            return torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
         last = torch.zeros(states.shape[:2], dtype=torch.bool, device=states.device)
         last[:, -1] = self.predicting
         return last

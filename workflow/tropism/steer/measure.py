@@ -98,9 +98,9 @@ def score_condition(
     candidates = references(subject.tokenizer, (r for _, r in prompts), model_config.reasoning_block())
     with intervening(subject, condition, config) as steering:
 
-        def mark(predicting: torch.Tensor) -> None:
+        def mark(predicting: torch.Tensor, present: torch.Tensor) -> None:
             if steering is not None:
-                steering.mask = predicting
+                steering.mask = predicting if config.positions == "response" else present
 
         totals = log_probabilities(subject.model, candidates, config.batch_tokens, condition.name, mark)
         edit_norm = steering.edit_norm if steering else 0.0
