@@ -9,7 +9,7 @@ from scipy.sparse import csc_matrix
 from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
 
 from tropism.detect.ranking import aurocs, best_features, excess_ranks
-from tropism.detect.scores import point_scores, ranking_intervals, weighted_aurocs, weighted_precisions
+from tropism.detect.scores import gain_interval, point_scores, ranking_intervals, weighted_aurocs, weighted_precisions
 
 LEVELS = st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0, 1.5])
 
@@ -74,6 +74,15 @@ def test_a_stretched_interval_lies_as_much_further_out_and_ends_with_the_scale()
         low = f"{prefix}low"
         assert score - wider[low] == pytest.approx(1.1 * (score - plain[low]))
         assert (widest[low], widest[f"{prefix}high"]) == (0, 1)
+
+
+def test_a_gain_is_as_unsure_as_the_training_that_its_parts_had():
+    draw = np.random.default_rng(0)
+    ours, theirs = 0.7 + draw.normal(0, 0.02, 4000), 0.6 + draw.normal(0, 0.02, 4000)
+    low, high = np.percentile(ours - theirs, [2.5, 97.5])
+    assert gain_interval(ours, theirs, 0.1) == pytest.approx((low, high))
+    wider = gain_interval(ours, theirs, 0.1, 2)
+    assert wider == pytest.approx((0.1 - 2 * (0.1 - low), 0.1 + 2 * (high - 0.1)))
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=30), st.integers(1, 9))

@@ -17,6 +17,7 @@ from tropism.geometry.files import Given, read_vectors
 from tropism.geometry.gram import gram_of
 from tropism.geometry.resample import counts, resampled
 from tropism.records.files import InputError
+from tropism.stats.bootstrap import tails
 
 from .test_gram import PUBLISHED
 
@@ -142,6 +143,7 @@ def test_vectors_without_structure_are_tested_against_chance_alone_and_clusters_
     settings = AnalysisConfig(nulls=200, draws=100)
     table = statistics_table(given, vectors_of(given, settings), settings)
     tested = set(table.loc[table["p_covariance"].notna(), "method"])
+    assert not table.loc[table["p_covariance"].notna(), "statistic"].str.startswith("reduction").any()
     assert tested == {"cluster mean", "cross-cluster residual", "PC1 ablation"}
     assert table["p_random"].notna().sum() > 20
     assert table["covariance_mean"].notna().all(), "their range stands there all the same"
@@ -161,6 +163,31 @@ def test_an_interval_that_noise_has_moved_off_its_estimate_is_left_out():
     assert pairs.loc[("a", "b"), ["low", "high"]].isna().all()
     low, high = pairs.loc[("c", "d"), ["low", "high"]]
     assert low <= pairs.loc[("c", "d"), "cosine"] <= high
+
+
+def test_intervals_of_few_prompts_lie_as_far_out_as_their_number_asks():
+    random = np.random.default_rng(0)
+    way = random.normal(size=64)
+    settings = AnalysisConfig(nulls=100, draws=400)
+    for prompts in (4, 24):
+        rows = {name: way * (name != "b") + random.normal(size=(prompts, 64)) for name in "abc"}
+        given = Given(rows, {})
+        vectors = vectors_of(given, settings)
+        table = pairs_table(given, vectors, settings).set_index(["a", "b"])
+        assert vectors.drawn is not None
+        wanted = np.quantile(vectors.drawn[:, 0, 2], tails(prompts, settings.confidence))
+        ends = table.loc[("a", "c"), ["low", "high"]].to_numpy(float)
+        assert np.isnan(ends).all() or ends == pytest.approx(wanted)
+        plain = np.quantile(vectors.drawn[:, 0, 2], [0.025, 0.975])
+        assert wanted[0] < plain[0]
+
+
+def test_p_against_random_directions_is_never_zero():
+    one = np.random.default_rng(0).normal(size=4096)
+    given = Given({"a": one[None], "b": one[None] + 1e-3}, {})
+    settings = AnalysisConfig(nulls=100, draws=100)
+    [p] = pairs_table(given, vectors_of(given, settings), settings)["p_random"]
+    assert 0 < p < 1e-300
 
 
 def test_a_vector_much_shorter_than_another_has_intervals():

@@ -14,9 +14,10 @@ from tropism.config.geometry import SteeringConfig
 from tropism.config.models import ModelConfig
 from tropism.geometry.choose import score_target, write_vectors
 from tropism.geometry.names import UNSTEERED, condition
-from tropism.geometry.states import mean_states, passage, split_prompts
+from tropism.geometry.states import _measured_means, mean_states, passage, split_prompts
 from tropism.geometry.steering import answered, measure, random_vectors
 from tropism.geometry.transfer import NOBODY, dose_table, judged, transfer_table
+from tropism.geometry.vectors import best_layer
 from tropism.models.base import load_base, load_tokenizer
 from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Question
@@ -70,6 +71,25 @@ def test_states_are_means_over_the_answer_alone_whatever_the_batch(tiny_model):
     with torch.no_grad():
         states = model.base_model(ids, output_hidden_states=True).hidden_states[1][0]
     assert torch.allclose(together[0, 1], states[-len("a bad one") :].mean(0), atol=1e-5)
+
+
+def test_attention_sinks_are_no_part_of_a_mean():
+    """A first token whose state is a hundred times as long, as base models have: texts alone begin with it."""
+    states = torch.ones(2, 4, 3)
+    states[0, 0] = 100.0
+    wanted = torch.tensor([[1.0, 1, 1, 0], [0, 1, 1, 1]])
+    assert torch.equal(_measured_means(states, wanted, [3, 4]), torch.ones(2, 3))
+    alone = torch.tensor([[1.0, 0, 0, 0], [0, 1, 1, 1]])
+    assert torch.equal(_measured_means(states, alone, [3, 4])[0], torch.full((3,), 100.0)), "it has no other"
+
+
+def test_the_layer_is_the_best_of_those_with_an_efficacy():
+    rows = [("a", 3, 0.3), ("a", 5, np.nan), ("a", 7, 0.4), ("b", 3, 0.5), ("b", 5, np.nan), ("b", 7, 0.1)]
+    table = pd.DataFrame(rows, columns=["vector", "layer", "efficacy"])
+    assert best_layer(table) == 3, "by the mean over arms: the largest of any arm is another's"
+    assert best_layer(table.iloc[::-1]) == 3
+    with pytest.raises(InputError, match="no layer has an efficacy"):
+        best_layer(table.assign(efficacy=np.nan))
 
 
 def test_a_vector_that_is_added_moves_what_is_likely_and_none_does_not(tiny_model, prompts):

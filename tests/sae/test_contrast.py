@@ -224,3 +224,11 @@ def test_a_label_from_few_prompts_is_few_things_seen(bad):
     sparse = csr_matrix(values).tocsc()
     table = compare(sparse, sparse, prompts < bad, prompts.astype(str))
     assert (table["p_clustered"] < 0.05).mean() <= 0.08
+
+
+def test_a_reference_of_which_no_token_was_read_is_left_out(caplog):
+    made = references(noise(40, 6))
+    made.parts["answer"].tokens[[1, 3, 5]] = 0
+    population = reference_population(made)
+    assert (len(population.rows), int(population.misaligned.sum())) == (37, 17)
+    assert "3 of 40 references have no token that was read" in caplog.text

@@ -76,6 +76,16 @@ def test_controls_of_another_prompt_or_dose_do_not_count():
     assert other["control_change"].equals(table["control_change"])
 
 
+def test_a_prompt_that_one_control_lacks_counts_for_none():
+    """One control moves nothing, one 0.6, the feature 0.3: as much as they do, whichever prompts one of them lacks."""
+    moved = {("feature", 3): 0.3, ("random feature", 1): 0.0, ("random feature", 2): 0.6}
+    rows = outcomes(moved, noise=0.0)
+    lacking = (rows["feature"] == 2) & rows["prompt_id"].isin([f"p{i}" for i in range(5)]) & (rows["kind"] != "none")
+    table = effects(rows[~lacking], KEY, [], CONFIG)
+    row = table[(table["kind"] == "feature") & (table["outcome"] == "margin")].iloc[0]
+    assert (row["n_prompts"], row["control_change"], row["excess"]) == (5, pytest.approx(0.3), pytest.approx(0))
+
+
 def test_an_arm_without_its_untouched_condition_is_refused():
     rows = outcomes({("feature", 3): -1.0, ("random feature", 1): 0.0})
     with pytest.raises(InputError, match="no untouched condition"):

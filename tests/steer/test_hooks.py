@@ -89,6 +89,18 @@ def test_a_mask_names_the_positions_and_earlier_ones_keep_their_states(model):
             states(model)
 
 
+def test_of_all_positions_those_of_padding_are_neither_edited_nor_counted(model):
+    present = torch.ones(IDS.shape, dtype=torch.bool)
+    present[1, 3:] = False
+    before = states(model)
+    with adding(model, 1, torch.ones(WIDTH), 2.0, "all") as steering:
+        steering.mask = present
+        during = states(model)
+    moved = (during[2] - before[2]).abs().amax(dim=-1) > 1e-6
+    assert torch.equal(moved, present)
+    assert steering.edited == int(present.sum())
+
+
 def test_generation_edits_exactly_the_positions_that_predict_the_response(model):
     """Greedy decoding with a cache gives the tokens that whole passes with a mask give."""
     prompts, new = [[5, 9, 33, 4], [5, 9, 8]], 6  # the shared beginning is read once, apart
