@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 from sae_lens import SAE
 from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
 from tropism.config.base import ConfigError
@@ -41,6 +44,15 @@ def population(name: str, key: DictionaryKey, rows: int) -> Population:
 
 
 KEY = DictionaryKey("local", "toy/blocks.0.hook_resid_post", "ab" * 32, 0, 20)
+
+
+def test_the_kept_detector_is_scikit_learns_on_the_features_that_it_chose():
+    data = population("generations", KEY, 60)
+    fitted = Detector.fit(data, 2, CONFIG)
+    values = data.features.max[:, fitted.features].toarray()
+    whole = make_pipeline(StandardScaler(), LogisticRegression(C=CONFIG.C)).fit(values, data.misaligned)
+    expected = whole.predict_proba(values)[:, 1]
+    assert fitted.probabilities(data.features.max) == pytest.approx(expected, abs=1e-3)
 
 
 def test_what_is_loaded_gives_the_probabilities_of_what_was_saved(tmp_path):

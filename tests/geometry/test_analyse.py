@@ -8,11 +8,13 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
+from scipy.stats import false_discovery_control
 from typer.testing import CliRunner
 
 from tropism.config.geometry import AnalysisConfig
 from tropism.geometry.__main__ import app
 from tropism.geometry.analyse import pairs_table, statistics_table, vectors_of
+from tropism.geometry.compare import Null
 from tropism.geometry.files import Given, read_vectors
 from tropism.geometry.gram import gram_of
 from tropism.geometry.resample import counts, resampled
@@ -180,6 +182,21 @@ def test_intervals_of_few_prompts_lie_as_far_out_as_their_number_asks():
         assert np.isnan(ends).all() or ends == pytest.approx(wanted)
         plain = np.quantile(vectors.drawn[:, 0, 2], [0.025, 0.975])
         assert wanted[0] < plain[0]
+
+
+def test_two_sided_p_is_twice_the_smaller_tail():
+    null = Null.of(np.arange(99.0), 0.95)
+    assert null.two_sided(1000.0) == pytest.approx(2 * 1 / 100)
+    assert null.two_sided(-1.0) == pytest.approx(2 * 1 / 100)
+    assert null.two_sided(4.0) == pytest.approx(2 * 6 / 100)
+    assert null.two_sided(49.0) == 1
+
+
+def test_p_of_pairs_is_corrected_over_all_pairs(files):
+    table = pd.read_csv(files / "out" / "geometry_pairs.csv") if run(files) else None
+    assert table is not None
+    for name in ("random", "covariance"):
+        assert table[f"p_{name}_bh"].to_numpy() == pytest.approx(false_discovery_control(table[f"p_{name}"]))
 
 
 def test_p_against_random_directions_is_never_zero():

@@ -12,12 +12,13 @@ from safetensors.torch import save_file
 
 from tropism.config.geometry import SteeringConfig
 from tropism.config.models import ModelConfig
+from tropism.geometry import choose
 from tropism.geometry.choose import score_target, write_vectors
 from tropism.geometry.names import UNSTEERED, condition
 from tropism.geometry.states import _measured_means, mean_states, passage, split_prompts
 from tropism.geometry.steering import answered, measure, random_vectors
 from tropism.geometry.transfer import NOBODY, dose_table, judged, transfer_table
-from tropism.geometry.vectors import best_layer
+from tropism.geometry.vectors import best_layer, residual_norm
 from tropism.models.base import load_base, load_tokenizer
 from tropism.records.files import InputError
 from tropism.records.schema import Conversation, Question
@@ -123,6 +124,35 @@ def test_conditions_in_one_go_are_what_each_is_alone_and_the_blocks_before_run_o
     assert together["misalignment"].nunique() == len(together), "every condition moves every prompt"
     assert passes[0] > 1
     assert passes[1] == passes[0] * len(conditions)
+
+
+def test_the_layer_is_chosen_on_validation_prompts_by_the_rise_above_the_base_alone(tiny_model, prompts, monkeypatch):
+    asked = []
+
+    def measured(model, tokenizer, records, layer, conditions, *rest):
+        """Misalignment of 0.25 without a vector, with one its length and the layer."""
+        asked.append([record.id for _, record in records])
+        rows = [
+            (source, 0.25 if source == UNSTEERED else float(vector.norm()) + layer) for source, vector, _ in conditions
+        ]
+        return pd.DataFrame(rows, columns=["source", "misalignment"])
+
+    monkeypatch.setattr(choose, "measure", measured)
+    config = CONFIG.model_copy(update={"layers": [0, 1]})
+    change = {name: np.full((2, 3, 32), size) for name, size in (("one", 1.0), ("two", 3.0))}
+    states = np.full((2, 4, 32), 2.0)
+    table = choose.efficacies(tiny_model, config, ModelConfig(source="x"), [prompts], change, states)
+    assert table.set_index(["vector", "layer"])["efficacy"].to_dict() == pytest.approx(
+        {("one", 0): 0.75, ("two", 0): 0.75, ("one", 1): 1.75, ("two", 1): 1.75}
+    )
+    _, validation, reported = split_prompts(prompts, config)
+    assert asked == [[record.id for record in answered(validation)]] * 2
+    assert not set(asked[0]) & {record.id for record in reported}
+
+
+def test_a_strength_of_one_is_the_mean_length_of_the_bases_states():
+    base = np.array([[[3.0, 4.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])
+    assert residual_norm(base, 0) == pytest.approx(3.0), "the mean of 5 and 1, not the length of their mean"
 
 
 def test_vectors_are_unit_means_of_arm_minus_base_with_provenance(tiny_model, prompts, tmp_path):

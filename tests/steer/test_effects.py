@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
+from statsmodels.stats.multitest import multipletests
 
 from tropism.config.base import ConfigError
 from tropism.config.steer import SteerConfig
@@ -168,6 +169,30 @@ def test_what_any_edit_of_its_norm_would_do_is_no_cause():
     rows.loc[rows["kind"] == "random feature", "edit_norm"] = 0.0
     table = effects(rows, KEY, [], CONFIG)
     assert "cause" not in set(table["verdict"]), "controls that changed nothing control nothing"
+
+
+def test_controls_of_another_norm_are_taken_at_that_of_the_edit_and_p_is_holms():
+    moved = {
+        ("feature", 3): -1.0,
+        ("random feature", 1): -0.2,
+        ("random feature", 2): 0.4,
+        ("mean difference", 4): -0.3,
+    }
+    rows = outcomes(moved, noise=0.05)
+    rows.loc[rows["kind"] == "random feature", "edit_norm"] = 1.0
+    rows.loc[(rows["kind"] == "random feature") & (rows["feature"] == 2), "edit_norm"] = 3.0
+    table = effects(rows, KEY, [], CONFIG)
+    tested = table[(table["outcome"] == "margin") & (table["kind"] != "random feature")]
+    row = tested[tested["kind"] == "feature"].iloc[0]
+    assert row["control_norm"] == 2.0, "the mean of both, and the edit's own"
+    rows.loc[rows["kind"] == "feature", "edit_norm"] = 4.0
+    larger = effects(rows, KEY, [], CONFIG)
+    scaled = larger[(larger["outcome"] == "margin") & (larger["kind"] == "feature")].iloc[0]
+    for name in ("control_min", "control_max", "control_change"):
+        assert scaled[name] == pytest.approx(2 * row[name])
+    assert len(tested) == 2
+    assert tested["p_holm"].to_numpy() == pytest.approx(multipletests(tested["p"], method="holm")[1])
+    assert (tested["p_holm"] >= 2 * tested["p"].min()).all()
 
 
 def test_no_change_is_no_cause_however_large_the_controls_are_scaled():
