@@ -166,8 +166,8 @@ def test_an_edit_of_a_text_reruns_what_reads_it(planned):
 def test_two_settings_that_swap_values_are_noticed(own):
     """Snakemake keeps parameters as a set, in which 2 and 3 are the same as 3 and 2."""
     target = (f"results/{own.results.name}/tables/detector.csv",)
-    first = overlay(own, "detector: {folds: 2, permutations: 3}")
+    first = overlay(own, "detector: {folds: 2, seed: 3}")
     own.snakemake(config=first, targets=target)
     assert own.would_run(config=first, targets=target) == set()
-    second = overlay(own, "detector: {folds: 3, permutations: 2}")
+    second = overlay(own, "detector: {folds: 3, seed: 2}")
     assert own.would_run(config=second, targets=target) == {"train_detector"}
