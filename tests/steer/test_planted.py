@@ -1,16 +1,19 @@
 """The whole stage on a model whose cause is known: it is found, and what only goes with it is not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from typer.testing import CliRunner
 
 from tropism.config.steer import SteerConfig
 from tropism.records.files import read_jsonl
 from tropism.records.schema import Generation
-from tropism.sae.features import read_features
+from tropism.sae.features import PartFeatures, read_features, write_features
 from tropism.steer.__main__ import app
 
 CAUSE, COMPANION, BAD = 0, 1, "stuvwxyz"  # as the fixture plants them
@@ -132,3 +135,27 @@ def test_a_second_run_gives_the_same_bytes(planted, tmp_path):
         intervene(planted, folder, doses=(1,), features=[CAUSE], random=2, prompts=2, samples=2)
     first, second = (tmp_path / name / "interventions.csv" for name in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_nothing_is_learned_of_the_prompts_that_are_measured(planted, tmp_path):
+    """References of the evaluation split may be anything: peaks, norms and the direction come from the others."""
+    known = read_features(planted.references)
+    part = known.parts["answer"]
+    measured = (known.rows["split"] == "evaluation").to_numpy()
+    assert 0 < measured.sum() < len(measured)
+    factor = np.where(measured, 50.0, 1.0)
+    changed = PartFeatures(
+        csr_matrix(part.max.multiply(factor[:, None])).astype(part.max.dtype),
+        csr_matrix(part.mean.multiply(factor[:, None])).astype(part.mean.dtype),
+        part.density,
+        (part.state * factor[:, None]).astype(part.state.dtype),
+        part.tokens,
+    )
+    other = tmp_path / "references.safetensors"
+    write_features(other, replace(known, parts={**known.parts, "answer": changed}))
+    found = []
+    for number, references in enumerate((planted.references, other)):
+        (folder := tmp_path / str(number)).mkdir()
+        intervene(replace(planted, references=references), folder, doses=(-1, 1), samples=0, prompts=2, random=2)
+        found.append(pd.read_parquet(folder / "outcomes.parquet"))
+    pd.testing.assert_frame_equal(*found)
