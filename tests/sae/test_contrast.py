@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from tropism.config.sae import SaeConfig
 from tropism.records.calibration import PUBLISHED, Calibration
 from tropism.records.files import InputError, write_table
-from tropism.sae.contrast import compare, contrasts, paired_p, prompt_differences
+from tropism.sae.contrast import compare, contrasts, global_features, paired_p, prompt_differences, rare_p
 from tropism.sae.features import DictionaryKey, Features, PartFeatures
 from tropism.sae.populations import Population, generation_population, labels, reference_population
 from tropism.sae.tables import SAE_FEATURES_SCHEMA
@@ -232,3 +232,22 @@ def test_a_reference_of_which_no_token_was_read_is_left_out(caplog):
     population = reference_population(made)
     assert (len(population.rows), int(population.misaligned.sum())) == (37, 17)
     assert "3 of 40 references have no token that was read" in caplog.text
+
+
+def test_of_a_rare_feature_p_is_fishers_by_hand():
+    """Of 20 responses 5 are misaligned. Three have the feature: all bad, 10 of 1,140 ways; none bad, 455 of 1,140."""
+    misaligned = np.arange(20) < 5
+    values = np.zeros((20, 3))
+    values[:3, 0] = 1.0
+    values[10:13, 1] = 1.0
+    values[:, 2] = 1.0
+    found = rare_p(values, misaligned)
+    assert found == pytest.approx([2 * 10 / 1140, 2 * 455 / 1140, 0.0]), "what all have is not rare"
+
+
+def test_a_feature_that_turns_its_sign_between_domains_is_not_global():
+    columns = ["feature", "auroc", "p_bh"]
+    one = pd.DataFrame([(1, 0.9, 0.001), (2, 0.9, 0.001), (3, 0.9, 0.001)], columns=columns)
+    other = pd.DataFrame([(1, 0.8, 0.001), (2, 0.2, 0.001), (3, 0.9, 0.2)], columns=columns)
+    assert global_features([one, other], 2, 0.05) == {1}
+    assert global_features([one], 2, 0.05) == set()
