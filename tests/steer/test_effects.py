@@ -98,6 +98,14 @@ def parts(values: list[list[float]]) -> PartFeatures:
     return PartFeatures(sparse, sparse, sparse, np.zeros((len(values), 2)), np.full(len(values), 5))
 
 
+def test_strengths_by_hand():
+    """A peak is typical of the responses that have the feature; a norm is the mean over all of them."""
+    found = Strengths.measure(parts([[2.0, 0.0], [4.0, 0.0], [0.0, 0.0], [0.0, 1.0]]), np.array([0.5, 3.0]))
+    assert found.active.tolist() == [2, 1]
+    assert found.peak.tolist() == [3.0, 1.0]
+    assert found.norm.tolist() == [6 / 4 * 0.5, 1 / 4 * 3.0]
+
+
 @given(st.integers(0, 5), st.integers(2, 4), st.integers(0, 99))
 def test_controls_are_distinct_active_and_near_in_norm(feature, count, seed):
     strengths = Strengths(np.full(40, 9), np.ones(40), np.exp(np.linspace(0, 4, 40)))
@@ -129,7 +137,7 @@ def test_global_features_come_first_then_those_that_tell_most_on_either_side():
 
 
 def test_controls_add_vectors_of_the_same_norm_whatever_their_decoder_rows():
-    norms = np.array([1.0, 2.0, 4.0, 0.5, 1.0, 3.0])
+    norms = np.array([1.5, 2.0, 4.0, 0.5, 1.0, 3.0])
     values = [[2.0, 1, 1, 1, 1, 1], [4.0, 1, 1, 1, 1, 0]]
     table = table_of([0.1, 0.5, 0.5, 0.5, 0.5, 0.5], [False] * 6)
     plan = targets(table, KEY, parts(values), norms, CONFIG)
@@ -137,8 +145,8 @@ def test_controls_add_vectors_of_the_same_norm_whatever_their_decoder_rows():
     assert plan[0].peak == pytest.approx(3.0)
     assert plan[0].association == -1
     for control in plan[1:3]:
-        assert control.peak * norms[control.feature] == pytest.approx(3.0)
-    assert plan[3].peak == pytest.approx(3.0)
+        assert control.peak * norms[control.feature] == pytest.approx(1.5 * 3.0)
+    assert plan[3].peak == pytest.approx(1.5 * 3.0), "the direction is of length 1"
 
 
 @pytest.mark.parametrize(
