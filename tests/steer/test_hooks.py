@@ -74,14 +74,19 @@ def test_an_error_inside_the_block_ends_the_intervention_too(model):
     assert torch.equal(states(model)[-1], before[-1])
 
 
+def moved_under(model, positions, mask):
+    """Which positions a vector moves under a mask, bool like it, and how many were counted as edited."""
+    before = states(model)
+    with adding(model, 1, torch.ones(WIDTH), 2.0, positions) as steering:
+        steering.mask = mask
+        during = states(model)
+    return (during[2] - before[2]).abs().amax(dim=-1) > 1e-6, steering.edited
+
+
 def test_a_mask_names_the_positions_and_earlier_ones_keep_their_states(model):
     mask = torch.zeros(IDS.shape, dtype=torch.bool)
     mask[0, 3:], mask[1, 4:] = True, True
-    before = states(model)
-    with adding(model, 1, torch.ones(WIDTH), 2.0, "response") as steering:
-        steering.mask = mask
-        during = states(model)
-    moved = (during[2] - before[2]).abs().amax(dim=-1) > 1e-6
+    moved, _ = moved_under(model, "response", mask)
     assert torch.equal(moved, mask)
     with adding(model, 1, torch.ones(WIDTH), 2.0, "response") as steering:
         steering.mask = mask[:, :3]
@@ -92,13 +97,9 @@ def test_a_mask_names_the_positions_and_earlier_ones_keep_their_states(model):
 def test_of_all_positions_those_of_padding_are_neither_edited_nor_counted(model):
     present = torch.ones(IDS.shape, dtype=torch.bool)
     present[1, 3:] = False
-    before = states(model)
-    with adding(model, 1, torch.ones(WIDTH), 2.0, "all") as steering:
-        steering.mask = present
-        during = states(model)
-    moved = (during[2] - before[2]).abs().amax(dim=-1) > 1e-6
+    moved, edited = moved_under(model, "all", present)
     assert torch.equal(moved, present)
-    assert steering.edited == int(present.sum())
+    assert edited == int(present.sum())
 
 
 def test_generation_edits_exactly_the_positions_that_predict_the_response(model):

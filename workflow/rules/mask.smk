@@ -31,8 +31,8 @@ rule mask_texts:
 
 
 TRAINED = {step.settings.dataset for arm in ARMS.values() for step in arm.steps}
-# what is read for metaphors: whatever is trained on masked, and, by the probe, which is cheap and needs no labels of
-# each text, what evaluated arms are trained on
+# what is read for metaphors: whatever is trained on masked; by the probe, which asks no model and needs no labels, all
+# that evaluated arms are trained on as well
 ANNOTATED = {
     step.settings.dataset
     for arm in ARMS.values()

@@ -53,7 +53,7 @@ GEOMETRY_TESTS_SCHEMA = pa.DataFrameSchema(
         "covariance_mean": number("mean over draws of random directions with the vectors' own second moment"),
         "covariance_low": number("lower end of their middle 95 %"),
         "covariance_high": number("upper end"),
-        "p_covariance": share("two-sided p against these, of the methods that are about clusters"),
+        "p_covariance": share("two-sided p against these, of methods that are about clusters, but for reductions"),
         "p_random_bh": share("p_random after Benjamini-Hochberg over the table"),
         "p_covariance_bh": share("p_covariance after Benjamini-Hochberg over the table"),
         "verdict": text("the comparison in words"),
