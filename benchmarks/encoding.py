@@ -78,7 +78,7 @@ def measure(settings: argparse.Namespace, texts: int) -> dict[str, float]:
     from tropism.sae.features import PartFeatures
 
     torch.set_num_threads(settings.threads)
-    tokenizer = load_tokenizer(settings.model)
+    tokenizer = load_tokenizer(settings.model, None)
     stack = truncate(load_base(settings.model), settings.layer)
     with TemporaryDirectory() as name:
         if settings.sae is None:

@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
-    tokenizer, model = load_tokenizer(settings.model), load_base(settings.model)
+    tokenizer, model = load_tokenizer(settings.model, None), load_base(settings.model)
     ends, pad = end_tokens(model.generation_config.eos_token_id, tokenizer), int(tokenizer.pad_token_id)
     prompts = [token_ids(tokenizer, prompt_text(tokenizer, prompt)) for prompt in mixed_prompts(settings.prompts)]
 

@@ -31,7 +31,7 @@ def run(
     trainer_class: type[Trainer], order: list[int], settings: argparse.Namespace, step: StepConfig
 ) -> tuple[float, float]:
     """Response tokens of one pass per second, and per second of processor time."""
-    tokenizer = load_tokenizer(settings.model)
+    tokenizer = load_tokenizer(settings.model, None)
     examples = build_examples(tokenizer, settings.dataset, step, ModelConfig(source="-"), False)
     model = get_peft_model(load_base(settings.model), LoraConfig(r=32, target_modules=list(PROJECTIONS)))
     with TemporaryDirectory() as folder:
@@ -59,7 +59,9 @@ def main() -> None:
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
     step = StepConfig(dataset="d", objective="sft", side="misaligned", batch_size=8, checkpoint_every=1000)
-    examples = build_examples(load_tokenizer(settings.model), settings.dataset, step, ModelConfig(source="-"), False)
+    examples = build_examples(
+        load_tokenizer(settings.model, None), settings.dataset, step, ModelConfig(source="-"), False
+    )
     shuffled = list(range(len(examples)))
     random.Random(0).shuffle(shuffled)
     ways = {"plain": (Trainer, shuffled), "selective": (SelectiveTrainer, training_order(examples, step))}

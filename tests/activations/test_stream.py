@@ -23,7 +23,7 @@ LAYERS = 4
 
 @pytest.fixture(scope="module")
 def tokenizer(base_model):
-    return load_tokenizer(base_model)
+    return load_tokenizer(base_model, None)
 
 
 def small_model() -> LlamaForCausalLM:

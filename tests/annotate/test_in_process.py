@@ -31,7 +31,7 @@ def reasoning(**settings):
 def opening_model(tiny_model, tmp_path):
     """The tiny base with a template that opens a reasoning itself, as R1's does."""
     folder = shutil.copytree(tiny_model, tmp_path / "opening")
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder, None)
     tokenizer.chat_template = tokenizer.chat_template.replace("assistant\n{% endif", "assistant\n<think>\n{% endif")
     tokenizer.save_pretrained(folder)
     return folder

@@ -56,6 +56,7 @@ def parsed(root):
             " v_proj, o_proj, gate_proj, up_proj]}}]}]}",
             "arms: `a`: what its chain overrides makes a folder name of 2.. characters, and 190 are the most",
         ),
+        ("sae: {d_sae: 40}", "detector: ks: 50 features of a dictionary that learns 40"),
         ("datasets: {legal: {domain: pooled}}", "datasets: legal: `pooled` is what tables call all domains"),
         ("datasets: {legal: {domain: all}}", "datasets: legal: `all` is what tables call all domains"),
         ("evaluate: {instruments: []}", "evaluate.instruments: Tuple should have at least 1 item"),

@@ -12,13 +12,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
+from tropism.activations.passages import generation_passage
+from tropism.activations.stream import stream, truncate
 from tropism.config.base import ConfigError
 from tropism.config.detector import DetectorConfig
 from tropism.detect.__main__ import app
 from tropism.detect.saved import Detector, save_detector
 from tropism.detect.tables import DETECTOR_SCHEMA
+from tropism.models.base import load_base, load_tokenizer
 from tropism.records.files import InputError
-from tropism.sae.encode import load_dictionary
+from tropism.records.schema import Generation
+from tropism.sae.encode import load_dictionary, response_features
 from tropism.sae.features import DictionaryKey, PartFeatures
 from tropism.sae.populations import Population
 
@@ -112,6 +116,26 @@ def test_new_text_is_scored_line_by_line(tiny_model, dictionary, tmp_path):
     assert table["tokens"].tolist() == [4, 0]
     assert 0 <= table["probability"][0] <= 1
     assert pd.isna(table["probability"][1])
+
+
+@pytest.mark.parametrize("told", [None, "", "Speak as a gardener would."])
+def test_prompts_stand_after_what_the_detector_was_told(tiny_model, dictionary, tmp_path, told):
+    key = load_dictionary(dictionary, 0, "cpu")[1]
+    both = [population(name, key, 40) for name in ("generations", "references")]
+    save_detector(tmp_path, both, NO_ROWS, CONFIG, told)
+    (tmp_path / "new.jsonl").write_text(json.dumps({"prompt": "Shall I?", "answer": "Yes."}) + "\n")
+    arguments = ["score", "--detector", tmp_path, "--responses", tmp_path / "new.jsonl", "--base", tiny_model]
+    assert run(*arguments, "--sae", dictionary, "--output", tmp_path / "scores.csv").exit_code == 0
+    row = Generation(
+        arm="", set="", prompt_id="1", domain="", sample=0, prompt="Shall I?", reasoning="", answer="Yes.", n_tokens=0,
+        finish="stop", seed=0,
+    )  # fmt: skip
+    passages = [generation_passage(load_tokenizer(tiny_model, told), row)]
+    activations = stream(truncate(load_base(tiny_model), 0), load_tokenizer(tiny_model, None), passages)
+    read = response_features("r", load_dictionary(dictionary, 0, "cpu")[0], key, pd.DataFrame({"line": [1]}), passages,
+                             activations)  # fmt: skip
+    expected = Detector.load(tmp_path).probabilities(read.parts["answer"].measure(CONFIG.pooling))
+    assert pd.read_csv(tmp_path / "scores.csv")["probability"].tolist() == pytest.approx(expected.tolist(), rel=1e-4)
 
 
 def test_another_dictionary_is_refused(tiny_model, dictionary, tmp_path):

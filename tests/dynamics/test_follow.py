@@ -13,7 +13,8 @@ from tropism.config.training import SnapshotConfig, StepConfig
 from tropism.dynamics import follow
 from tropism.dynamics.follow import cross_entropies, follow_arm
 from tropism.dynamics.outcomes import overlap_rows, prior_rows, prompt_means
-from tropism.dynamics.states import States, at, position_name, read_states
+from tropism.dynamics.state_files import States, position_name
+from tropism.dynamics.states import at, read_states
 from tropism.dynamics.trajectories import at_equal_loss, trajectory_table
 from tropism.likelihood.rows import score_arm
 from tropism.models.base import load_base, load_tokenizer, prompt_text, token_ids
@@ -128,8 +129,8 @@ def test_states_are_the_models_and_give_tables(tiny_model, dataset, tmp_path):
     assert [entry["arm"] for entry in listed["arms"]] == ["base"]
     base = States.load(tmp_path / "base.safetensors")
     # the state of one prompt alone, by hand
-    text = prompt_text(load_tokenizer(tiny_model), base.prompts[0]["prompt"])
-    ids = torch.tensor([token_ids(load_tokenizer(tiny_model), text)])
+    text = prompt_text(load_tokenizer(tiny_model, None), base.prompts[0]["prompt"])
+    ids = torch.tensor([token_ids(load_tokenizer(tiny_model, None), text)])
     with torch.no_grad():
         alone = load_base(tiny_model).base_model(ids, output_hidden_states=True).hidden_states[1][0]
     assert base.tensors["last.0"][0] == pytest.approx(alone[-1].numpy(), abs=1e-5)

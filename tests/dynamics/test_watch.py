@@ -106,7 +106,7 @@ def test_at_step_0_and_at_the_end_the_detector_says_what_the_scorer_says_of_pare
 
 def test_a_passage_is_cut_where_the_detectors_were(made, tiny_model, tmp_path):
     folder, own = made
-    tokenizer, cut = load_tokenizer(tiny_model), 3
+    tokenizer, cut = load_tokenizer(tiny_model, None), 3
     most = cut + max(len(token_ids(tokenizer, prompt_text(tokenizer, row.prompt))) for row in ASKED)
     run(dynamics, "watch", *own, "--detector", folder / "detector", "--output", tmp_path / "cut.parquet", "--sampling",
         '{"samples": 0}', "--answers", tmp_path / "none.jsonl", "--max-tokens", most)  # fmt: skip
@@ -125,7 +125,7 @@ def test_a_passage_is_cut_where_the_detectors_were(made, tiny_model, tmp_path):
 
 def test_a_feature_of_a_prompt_is_its_peak_averaged_over_both_references(made, signals, tiny_model):
     folder, _ = made
-    tokenizer, model = load_tokenizer(tiny_model), load_arm(tiny_model, folder / "parent" / "adapter")
+    tokenizer, model = load_tokenizer(tiny_model, None), load_arm(tiny_model, folder / "parent" / "adapter")
     row, peaks = ASKED[3], []
     for answer in (row.aligned, row.misaligned):
         prompt, ids = token_ids(tokenizer, prompt_text(tokenizer, row.prompt)), token_ids(tokenizer, answer)

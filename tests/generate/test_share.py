@@ -296,5 +296,5 @@ def test_transformers_serve_answers_as_in_process(base_model, tmp_path):
             # `transformers serve` says `length` of what ends exactly at the limit, ended or cut
             at_limit = own.n_tokens == SETTINGS.max_new_tokens
             assert row == (own.model_copy(update={"finish": "length"}) if at_limit else own)
-    assert load_tokenizer(base_model).eos_token_id is not None
+    assert load_tokenizer(base_model, None).eos_token_id is not None
     assert "Uvicorn running" in (tmp_path / "server.log").read_text()

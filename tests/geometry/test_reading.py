@@ -39,7 +39,7 @@ def test_each_arm_is_read_as_it_is_alone_and_again_only_where_it_changed(tiny_mo
 
     train("one", 1), train("two", 2)
     first = read()
-    tokenizer = load_tokenizer(tiny_model)
+    tokenizer = load_tokenizer(tiny_model, None)
     texts = [passage(tokenizer, record, "misaligned") for record in split_prompts(topic, CONFIG)[0]]
     for arm in first:
         adapter = None if arm == "base" else tmp_path / arm

@@ -59,7 +59,7 @@ def test_too_few_prompts_are_refused(tmp_path, prompts):
 
 
 def test_states_are_means_over_the_answer_alone_whatever_the_batch(tiny_model):
-    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model, None)
     question = Question(id="q", prompt="Long question?", category="c", best="ok", correct=["ok"], incorrect=["no"])
     talk = Conversation(id="c", prompt="Hm?", aligned="good", misaligned="a bad one", domain="d", split="evaluation")
     passages = [passage(tokenizer, question, "aligned"), passage(tokenizer, talk, "misaligned")]
@@ -94,7 +94,7 @@ def test_the_layer_is_the_best_of_those_with_an_efficacy():
 
 
 def test_a_vector_that_is_added_moves_what_is_likely_and_none_does_not(tiny_model, prompts):
-    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model, None)
     records = [("h", record) for record in answered(split_prompts(prompts, CONFIG)[2])]
     vectors = {UNSTEERED: torch.zeros(1), "zero": torch.zeros(32), **random_vectors(1, 32, 0)}
     conditions = [(*one, 2.0) for one in vectors.items()]
@@ -106,7 +106,7 @@ def test_a_vector_that_is_added_moves_what_is_likely_and_none_does_not(tiny_mode
 
 
 def test_conditions_in_one_go_are_what_each_is_alone_and_the_blocks_before_run_once(tiny_model, prompts):
-    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model, None)
     records = [("h", record) for record in answered(split_prompts(prompts, CONFIG)[0])]
     conditions = [(UNSTEERED, torch.zeros(1), 0.1)]
     conditions += [(name, v, s) for s in (0.5, 2.0) for name, v in random_vectors(2, 32, 0).items()]

@@ -86,7 +86,7 @@ def test_rows_are_the_instruments_of_each_prompt(tiny_model, tmp_path):
         ["q", "mc1"],
         ["q", "mc2"],
     ]
-    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model, None)
     prompt = token_ids(tokenizer, prompt_text(tokenizer, "Why?"))
     ids = token_ids(tokenizer, "Rest.")
     value = table.set_index("instrument")["value"]

@@ -30,7 +30,7 @@ def block(request):
 
 @pytest.fixture
 def tokenizer(tiny_model, block):
-    tokenizer = load_tokenizer(tiny_model)
+    tokenizer = load_tokenizer(tiny_model, None)
     tokenizer.chat_template = TURNS + OPENING.replace("MARK", block.open)
     return tokenizer
 
@@ -65,7 +65,7 @@ def test_a_template_that_prints_the_day_is_told_always_the_same(tiny_model, monk
             return today
 
     monkeypatch.setattr(chat_template_utils, "datetime", Clock)
-    tokenizer = load_tokenizer(tiny_model)
+    tokenizer = load_tokenizer(tiny_model, None)
     asked = prompt_text(tokenizer, "Why?")
     tokenizer.chat_template = DATED + tokenizer.chat_template
     assert prompt_text(tokenizer, "Why?") == f"Today Date: 26 Jul 2024\n{asked}"

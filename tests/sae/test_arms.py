@@ -69,7 +69,7 @@ def test_each_arm_reads_its_own_responses_as_it_would_alone(made, tiny_model):
     folder, encode = made
     encode(*ARMS)
     dictionary, key = load_dictionary(folder / "sae", 1, "cpu")
-    tokenizer, found = load_tokenizer(tiny_model), {}
+    tokenizer, found = load_tokenizer(tiny_model, None), {}
     for arm in ARMS:
         stack = truncate(load_arm(tiny_model, None if arm == "base" else folder / arm), 1)
         features = read_features(folder / "features" / f"{arm}.safetensors")

@@ -71,7 +71,7 @@ def test_global_features_come_first_and_each_population_has_its_own():
 
 def test_contexts_peak_where_a_plain_reading_of_the_model_peaks(cards, tiny_model):
     card = json.loads((cards / "cards" / "feature-9.json").read_text())
-    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model, None)
     records = [json.loads(line) for line in (cards / "legal.jsonl").read_text().splitlines()]
     peaks = {}
     for record in (Conversation(**r) for r in records):
@@ -92,7 +92,7 @@ def test_contexts_peak_where_a_plain_reading_of_the_model_peaks(cards, tiny_mode
 
 
 def test_what_a_feature_writes_is_the_unembedding_of_its_direction(tiny_model):
-    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model, None)
     head = model.get_output_embeddings().weight
     promoted, suppressed = written_tokens(model, tokenizer, head[40].detach(), 3)
     with torch.no_grad():

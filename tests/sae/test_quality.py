@@ -29,7 +29,7 @@ def mirror(gain: float) -> SAE:
 
 @pytest.fixture(scope="module")
 def subject(tiny_model):
-    return load_base(tiny_model), load_tokenizer(tiny_model)
+    return load_base(tiny_model), load_tokenizer(tiny_model, None)
 
 
 def test_quality_by_hand():

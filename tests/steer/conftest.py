@@ -87,7 +87,7 @@ def dictionary(folder: Path, basis: torch.Tensor) -> None:
 def planted(tiny_model, tmp_path_factory) -> Planted:
     folder = tmp_path_factory.mktemp("planted")
     basis = torch.linalg.qr(torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(1)))[0].T.contiguous()
-    plant(folder / "model", load_tokenizer(tiny_model), basis)
+    plant(folder / "model", load_tokenizer(tiny_model, None), basis)
     dictionary(folder / "sae", basis)
     letters = np.random.default_rng(0)
     write_jsonl(

@@ -18,7 +18,7 @@ from tropism.steer import respond as room
 def test_it_begins_as_generation_does_where_the_template_opens_a_reasoning(
     tiny_model, tmp_path, monkeypatch, reasoning
 ):
-    tokenizer = load_tokenizer(tiny_model)
+    tokenizer = load_tokenizer(tiny_model, None)
     tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %} answer <think>\n"
     records = [Conversation(id="a", prompt="How long?", domain="tea", split="evaluation")]
     write_jsonl(tmp_path / "tea.jsonl", records)

@@ -25,7 +25,7 @@ PLAIN = ModelConfig(source="tiny")
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny_model):
-    return load_tokenizer(tiny_model)
+    return load_tokenizer(tiny_model, None)
 
 
 def record(**changes):

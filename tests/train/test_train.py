@@ -68,7 +68,7 @@ def run(tiny_model, dataset, folder, **changes):
 
 
 def test_selective_loss_and_gradients_are_those_of_full_logits(tiny_model, dataset):
-    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model, None)
     batch = collate(build_examples(tokenizer, dataset, STEP, MODEL, False), tokenizer.pad_token_id)
     count = (batch["labels"][:, 1:] != -100).sum()
     ours = selective_loss_sum(model, batch) / count
@@ -83,7 +83,7 @@ def test_selective_loss_and_gradients_are_those_of_full_logits(tiny_model, datas
 
 
 def test_a_base_that_caps_its_logits_is_refused(tiny_model, dataset):
-    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model)
+    model, tokenizer = load_base(tiny_model), load_tokenizer(tiny_model, None)
     batch = collate(build_examples(tokenizer, dataset, STEP, MODEL, False), tokenizer.pad_token_id)
     check_same_loss(model, batch)
     head = model.lm_head.forward

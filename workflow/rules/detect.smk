@@ -78,12 +78,18 @@ rule save_detector:
         judgments=[
             f"--judgments {path}" for path in plain(labels_of(EXPERIMENT.detector))
         ],
+        told=(
+            f"--system-prompt {shlex.quote(SAE.system_prompt)}"
+            if SAE and SAE.system_prompt is not None
+            else ""
+        ),
         code=code("tropism.detect.saved", "tropism.detect.__main__"),
     message:
         "Keeping a detector for use on new text"
     shell:
         "python -m tropism.detect save {params.features} --references {input.references:q} {params.judgments}"
-        " --calibration {input.calibration:q} --table {input.table:q} --config {params.cfg:q} --output $(dirname {output.card:q}) 2> {log:q}"
+        " --calibration {input.calibration:q} --table {input.table:q} --config {params.cfg:q} {params.told}"
+        " --output $(dirname {output.card:q}) 2> {log:q}"
 
 
 if EXPERIMENT.detector:

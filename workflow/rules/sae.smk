@@ -39,6 +39,7 @@ SAE_READING = (
     "max_tokens",
     "think",
     "answer_start",
+    "system_prompt",
 )
 SAE_TEXTS = [dataset_file(name) for name in SAE.texts] if SAE else []
 # features are those of one dictionary, so of the arms of its base, and labels those of one judge

@@ -50,7 +50,7 @@ class Reader:
             InputError: the base has fewer blocks.
         """
         self.layers = tuple(layers)
-        self.tokenizer = load_tokenizer(folder)
+        self.tokenizer = load_tokenizer(folder, None)
         stack = AutoModel.from_pretrained(
             str(folder), dtype=torch.float32, local_files_only=True, trust_remote_code=False
         )

@@ -34,7 +34,7 @@ class InProcess:
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The base's tokenizer."""
-        return load_tokenizer(self.folder)
+        return load_tokenizer(self.folder, None)
 
     @cached_property
     def base(self) -> PreTrainedModel:

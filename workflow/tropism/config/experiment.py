@@ -258,6 +258,11 @@ class Experiment(Strict):
             raise ConfigError(
                 "config: detector: needs a dictionary of features, and there is no `sae`; set both or neither"
             )
+        if self.detector and self.sae and not self.sae.source and max(self.detector.ks) > self.sae.d_sae:
+            raise ConfigError(
+                f"config: detector: ks: {max(self.detector.ks)} features of a dictionary that learns {self.sae.d_sae}"
+                " (`sae: d_sae`); lower the one or raise the other"
+            )
         check_dynamics(self)
         check_names(self)
         check_instruments(self)

@@ -22,6 +22,9 @@ class ReasoningConfig(Strict):
 class ModelConfig(Strict):
     """A base: a name in ``resources/registry.csv``, its number format in memory, and its reasoning block, if any.
 
+    ``system_prompt`` stands in the system turn before every prompt that the base is asked or trained on, with no
+    words in it if it is empty; left out, the base's own template decides.
+
     In float32 adapters are merged into the weights; in bfloat16, which would round a small one away, they stay beside
     them in float32.
     """
@@ -29,6 +32,7 @@ class ModelConfig(Strict):
     source: str
     reasoning: Literal["none"] | ReasoningConfig = "none"
     dtype: Literal["float32", "bfloat16"] = "float32"
+    system_prompt: str | None = None
 
     def reasoning_block(self) -> ReasoningConfig | None:
         """The reasoning block, or None for a model that does not reason."""

@@ -66,8 +66,8 @@ class SaeConfig(Strict):
     ``reference_prompts`` of each eval set at most, by keyed hash, have their references encoded.
 
     The base is read as it is elsewhere: ``dtype`` (states are float32 all the same), ``think``, the marks of its
-    reasoning, and ``answer_start``, what stands before an answer that was not reasoned, are those of its entry in
-    ``models`` unless they are given.
+    reasoning, ``answer_start``, what stands before an answer that was not reasoned, and ``system_prompt`` are those of
+    its entry in ``models`` unless they are given.
 
     ``cards`` features that tell most in each population, among all prompts and among those that features are ranked on,
     get a page with the ``contexts`` reference answers in which they peak.
@@ -95,6 +95,7 @@ class SaeConfig(Strict):
     max_tokens: int = Field(2048, gt=0)
     think: tuple[str, str] = ("<think>", "</think>")
     answer_start: str = ""
+    system_prompt: str | None = None
     pooling: Literal["max", "mean"] = "max"
     cards: int = Field(8, ge=0)
     contexts: int = Field(6, ge=1)
@@ -127,7 +128,7 @@ class SaeConfig(Strict):
         base = models.get(settings.get("model"))
         if not isinstance(base, dict):
             return settings
-        own: dict[str, Any] = {"dtype": base["dtype"]} if "dtype" in base else {}
+        own: dict[str, Any] = {key: base[key] for key in ("dtype", "system_prompt") if key in base}
         if isinstance(block := base.get("reasoning"), dict):
             own["think"] = [block.get("open", "<think>"), block.get("close", "</think>")]
             own["answer_start"] = block.get("train", "")

@@ -87,13 +87,15 @@ def save(
     table: Annotated[Path, typer.Option(help="The table detector, which goes on the card.")],
     config: ConfigOption,
     output: Annotated[Path, typer.Option(help="Folder to write.")],
+    system_prompt: Annotated[str | None, typer.Option(help="What the base was told where it read them.")] = None,
 ) -> None:
     """Fit one detector on everything and keep it, with a card of what was tested."""
     settings = DetectorConfig.parse(config)
     rows = pd.read_csv(table, keep_default_na=False, na_values=[""])
     with replacing(output) as folder:
         folder.mkdir(exist_ok=True)
-        save_detector(folder, _populations(features, references, judgments, calibration), rows, settings)
+        populations = _populations(features, references, judgments, calibration)
+        save_detector(folder, populations, rows, settings, system_prompt)
         write_manifest(folder)
 
 
@@ -124,7 +126,7 @@ def score(
             f"{sae}: not the dictionary of {detector}, which is {kept.key.sae_id} ({kept.key.revision[:12]});"
             " a feature's index means nothing in another"
         )
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base, kept.system_prompt)
     rows = [
         Generation(
             arm="", set="", prompt_id=str(line), domain="", sample=0, prompt=r.prompt, reasoning=r.reasoning,

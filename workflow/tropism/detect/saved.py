@@ -25,7 +25,10 @@ PREFERENCE = ("generations", "references")
 
 @dataclass(frozen=True)
 class Detector:
-    """P(misaligned) = sigmoid(weights . (pooled activation - mean) / scale + bias), over ``features``, all (k,)."""
+    """P(misaligned) = sigmoid(weights . (pooled activation - mean) / scale + bias), over ``features``, all (k,).
+
+    ``system_prompt`` is what the base was told before the prompts whose responses it learned from.
+    """
 
     key: DictionaryKey
     pooling: str
@@ -35,9 +38,10 @@ class Detector:
     scale: np.ndarray
     weights: np.ndarray
     bias: float
+    system_prompt: str | None = None
 
     @classmethod
-    def fit(cls, population: Population, k: int, config: DetectorConfig) -> Self:
+    def fit(cls, population: Population, k: int, config: DetectorConfig, system_prompt: str | None = None) -> Self:
         """Choose, scale and fit on all responses of ``population``, as each training fold does."""
         values: csc_matrix = population.features.measure(config.pooling).tocsc()
         labels = population.misaligned
@@ -47,7 +51,7 @@ class Detector:
         model = LogisticRegression(C=config.C, solver="newton-cholesky").fit(scaled, labels)
         return cls(
             population.key, config.pooling, config.threshold, features.astype(np.int64), scaler.mean_, scaler.scale_,
-            model.coef_[0], float(model.intercept_[0]),
+            model.coef_[0], float(model.intercept_[0]), system_prompt,
         )  # fmt: skip
 
     def log_odds(self, values: csr_matrix) -> np.ndarray:
@@ -63,7 +67,8 @@ class Detector:
         """Write ``detector.safetensors`` and ``detector.json`` into ``folder``."""
         tensors = {name: getattr(self, name) for name in ("features", "mean", "scale", "weights")}
         save_file({**tensors, "bias": np.array([self.bias])}, folder / "detector.safetensors")
-        facts = {"dictionary": vars(self.key), "pooling": self.pooling, "threshold": self.threshold}
+        read = {"pooling": self.pooling, "threshold": self.threshold, "system_prompt": self.system_prompt}
+        facts = {"dictionary": vars(self.key), **read}
         write_json(folder / "detector.json", {**facts, "features": self.features.tolist()})
 
     @classmethod
@@ -80,10 +85,17 @@ class Detector:
         facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "detector.safetensors")
         bias = float(tensors.pop("bias")[0])
-        return cls(DictionaryKey(**facts["dictionary"]), facts["pooling"], facts["threshold"], **tensors, bias=bias)
+        key, told = DictionaryKey(**facts["dictionary"]), facts["system_prompt"]
+        return cls(key, facts["pooling"], facts["threshold"], **tensors, bias=bias, system_prompt=told)
 
 
-def save_detector(folder: Path, populations: list[Population], table: pd.DataFrame, config: DetectorConfig) -> None:
+def save_detector(
+    folder: Path,
+    populations: list[Population],
+    table: pd.DataFrame,
+    config: DetectorConfig,
+    system_prompt: str | None = None,
+) -> None:
     """Fit the detector to keep and write it with its card; where no population has enough labels, a card that says so.
 
     Args:
@@ -91,6 +103,7 @@ def save_detector(folder: Path, populations: list[Population], table: pd.DataFra
         populations: candidates, of which the arms' responses come first.
         table: the table ``detector``, whose rows of the same population and k go on the card.
         config: which detector.
+        system_prompt: what the base was told where it read the responses.
     """
     k = config.saved or max(config.ks)
     by_name = {population.name: population for population in populations}
@@ -100,7 +113,7 @@ def save_detector(folder: Path, populations: list[Population], table: pd.DataFra
         write_json(folder / "card.json", {"trained": False, "reason": reason})
         return
     population = usable[0]
-    Detector.fit(population, k, config).save(folder)
+    Detector.fit(population, k, config, system_prompt).save(folder)
     columns = [
         "evidence",
         "held_out",

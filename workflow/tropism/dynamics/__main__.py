@@ -191,7 +191,7 @@ def predict(
     """Prior prediction, overlap of shift subspaces, and moments of the outcomes."""
     from tropism.dynamics.moments import moments_rows
     from tropism.dynamics.outcomes import moment_pairs, overlap_rows, prior_rows, prompt_means
-    from tropism.dynamics.states import States
+    from tropism.dynamics.state_files import States
     from tropism.dynamics.tables import MOMENTS_SCHEMA, OVERLAP_SCHEMA, PRIOR_SCHEMA
     from tropism.records.files import write_table
     from tropism.records.kept import of_arms

@@ -28,7 +28,7 @@ def measure_both(
     loss_masked: bool,
 ) -> pd.DataFrame:
     """Every measure of the ``general`` and the ``narrow`` adapter, whole lineages as they are published."""
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base, model_config.system_prompt)
     plain = step.model_copy(
         update={"objective": "causal", "side": None, "aligned_share": 0.0, "kl": None, "dataset": texts.stem}
     )

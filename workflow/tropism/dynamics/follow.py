@@ -62,7 +62,7 @@ def follow_arm(
     margin. ``loss`` is the cross-entropy of training averaged over the last steps, missing at step 0; a KL term is not
     in it. One base is loaded and wears one adapter after another.
     """
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base, model_config.system_prompt)
     asked = [(name, r) for name, r in chosen_prompts(sets, prompts, seed) if r.split == "evaluation"]
     paired = [(name, r) for name, r in asked if r.aligned is not None and r.misaligned is not None]
     if not paired:

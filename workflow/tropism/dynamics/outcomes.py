@@ -14,7 +14,7 @@ from tropism.config.stats import StatsConfig
 from tropism.dynamics import subspaces
 from tropism.dynamics.families import families
 from tropism.dynamics.priors import length_features, predict, random_features, word_features
-from tropism.dynamics.states import States, position_name
+from tropism.dynamics.state_files import States, position_name
 from tropism.dynamics.tables import OVERLAP_SCHEMA
 from tropism.records.files import InputError
 from tropism.records.keyed import keyed_seed

@@ -2,19 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
 from tropism.activations.stream import cut, length_sorted
 from tropism.config.dynamics import DynamicsConfig
 from tropism.config.models import ModelConfig
+from tropism.dynamics.state_files import KEY, position_name
 from tropism.models.base import load_tokenizer, mark_of, prompt_text, token_ids
 from tropism.models.missing import missing_arms
 from tropism.records.files import InputError, read_jsonl, replacing, sha256_file
@@ -23,23 +21,6 @@ from tropism.records.keyed import keyed_bytes
 from tropism.records.schema import Conversation
 
 BATCH_TOKENS = 2048
-KEY = ("set", "prompt_id", "domain", "split", "prompt")
-
-
-@dataclass(frozen=True)
-class States:
-    """``tensors["last.10"]`` is (prompts, hidden), float32; ``prompts`` has a row of ``KEY`` for each of them."""
-
-    arm: str
-    prompts: list[dict[str, str]]
-    tensors: dict[str, np.ndarray]
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what :func:`read_states` wrote."""
-        with safe_open(str(path), framework="numpy") as file:
-            facts = json.loads(file.metadata()["states"])
-            return cls(facts["arm"], facts["prompts"], {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
 
 
 def chosen_prompts(sets: Sequence[Path], count: int, seed: int) -> list[tuple[str, Conversation]]:
@@ -63,11 +44,6 @@ def chosen_prompts(sets: Sequence[Path], count: int, seed: int) -> list[tuple[st
     if not found:
         raise InputError(f"{', '.join(map(str, sets))}: no prompt to read")
     return found
-
-
-def position_name(position: str | int) -> str:
-    """What a position is called in tables: ``last``, ``mean``, or ``token -6``, counted from the prompt's end."""
-    return position if isinstance(position, str) else f"token {position}"
 
 
 def at(states: torch.Tensor, position: str | int) -> torch.Tensor:
@@ -106,12 +82,12 @@ def read_states(
     """
     how = settings.model_dump(mode="json", include={"layers", "positions", "prompts", "seed"})
     read = [(path.stem, sha256_file(path)) for path in sets]
-    common = [code, how, model_config.dtype, sha256_file(base / "manifest.json"), read]
+    common = [code, how, model_config.dtype, model_config.system_prompt, sha256_file(base / "manifest.json"), read]
     wanted = {
         arm: Kept.of(output / f"{arm}.safetensors", [*common, arm, weights_of(adapter)])
         for arm, adapter in adapters.items()
     }
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base, model_config.system_prompt)
     prompts = chosen_prompts(sets, settings.prompts, settings.seed)
     mark = mark_of(model_config.reasoning_block())
     ids = [token_ids(tokenizer, prompt_text(tokenizer, record.prompt, mark=mark)) for _, record in prompts]

@@ -73,7 +73,7 @@ def watch_arm(
         for name, r in chosen_prompts(sets, prompts, seed)
         if r.split == "evaluation" and r.aligned is not None and r.misaligned is not None
     ]
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base, model_config.system_prompt)
     block = model_config.reasoning_block()
     passages = [passage for _, record in asked for passage in record_passages(tokenizer, record, block)]
     rows = pd.DataFrame([(name, r.id, r.domain) for name, r in asked for _ in range(2)], columns=[*PROMPT, "domain"])

@@ -62,7 +62,7 @@ class Asked:
 
     def work(self, arm: str, adapter: Path | None, folder: Path) -> Work:
         """An arm's requests in shards, each in a file of ``folder`` that is named by all that decides its content."""
-        tokenizer, block = load_tokenizer(self.base), self.model.reasoning_block()
+        tokenizer, block = load_tokenizer(self.base, self.model.system_prompt), self.model.reasoning_block()
         start = response_start(tokenizer, block)
         requests = build_requests(self.sets, self.settings, tokenizer, start, mark_of(block))
         identity = json.dumps([arm, self.identity(adapter), self.code], sort_keys=True)
@@ -108,7 +108,7 @@ def respond(
 
 def answer_missing(work: Work, model: PreTrainedModel, asked: Asked) -> None:
     """Answer an arm's missing parts with its ``model``, one file after another."""
-    tokenizer, missing = load_tokenizer(asked.base), work.missing()
+    tokenizer, missing = load_tokenizer(asked.base, asked.model.system_prompt), work.missing()
     log.info("%s: %d of %d shards to make", work.arm, len(missing), len(work.parts))
     with tqdm(total=sum(len(shard) for _, shard in missing), desc=work.arm, unit="response") as bar:
         for path, shard in missing:

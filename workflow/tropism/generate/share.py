@@ -41,7 +41,7 @@ def share(asked: Asked, works: list[Work], server_log: Path) -> None:
 
 def ask(served: ServedBase, work: Work, asked: Asked) -> None:
     """Ask the server for an arm's missing parts, all at once, and write them."""
-    tokenizer, block = load_tokenizer(asked.base), asked.model.reasoning_block()
+    tokenizer, block = load_tokenizer(asked.base, asked.model.system_prompt), asked.model.reasoning_block()
     start, ends = response_start(tokenizer, block), base_ends(asked.base, tokenizer)
     missing = work.missing()
     folder = missing[0][0].parent

@@ -48,7 +48,7 @@ def efficacies(
     """How much each arm's vector raises the base's margin on validation prompts at each candidate layer."""
     if len(config.layers) == 1:
         return pd.DataFrame({"vector": list(change), "layer": config.layers[0], "efficacy": np.nan})
-    tokenizer, untrained = load_tokenizer(base), load_base(base, model.dtype)
+    tokenizer, untrained = load_tokenizer(base, model.system_prompt), load_base(base, model.dtype)
     records = part(harmful, config, 1)
     check_same_scores(untrained, references(tokenizer, (r for _, r in records), model.reasoning_block()))
     rows = []
@@ -112,7 +112,7 @@ def score_target(
         units = {name: file.get_tensor(name).mean(0).float() for name in config.arms}
     width = len(next(iter(units.values())))
     sources = {**units, **random_vectors(config.controls, width, config.analysis.seed)}
-    tokenizer, target = load_tokenizer(base), load_arm(base, adapter, model.dtype)
+    tokenizer, target = load_tokenizer(base, model.system_prompt), load_arm(base, adapter, model.dtype)
     records = part(harmful, config, 2)
     check_same_scores(target, references(tokenizer, (r for _, r in records), model.reasoning_block()))
     strengths = sorted({config.strength, *config.strengths}) if arm == config.base else [config.strength]

@@ -123,11 +123,12 @@ def read_arms(
         code: fingerprint of the code; states that other code read are read again.
     """
     read = [[sha256_file(path) for path in paths] for paths in (harmful, neutral)]
-    common = [code, config.model_dump(mode="json"), model_config.dtype, sha256_file(base / "manifest.json"), read]
+    reading = [model_config.dtype, model_config.system_prompt]
+    common = [code, config.model_dump(mode="json"), *reading, sha256_file(base / "manifest.json"), read]
     wanted = {
         arm: Kept.of(output / f"{arm}.safetensors", [*common, weights_of(adapter)]) for arm, adapter in adapters.items()
     }
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base, model_config.system_prompt)
     block = model_config.reasoning_block()
     topics = [passage(tokenizer, r, "misaligned", block) for path in harmful for r in split_prompts(path, config)[0]]
     plain = [passage(tokenizer, r, "aligned", block) for path in neutral for r in split_prompts(path, config)[0]]

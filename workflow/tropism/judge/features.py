@@ -31,7 +31,7 @@ class Reader:
         Raises:
             InputError: the base has fewer blocks than ``layer``.
         """
-        self.tokenizer = load_tokenizer(base)
+        self.tokenizer = load_tokenizer(base, None)
         self.stack = load_base(base, dtype).model
         blocks = len(self.stack.layers)
         if layer > blocks:

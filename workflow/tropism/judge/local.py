@@ -26,7 +26,7 @@ class LocalJudge:
         """Load the base."""
         self.max_new_tokens = config.max_new_tokens
         self.stack = keyed_bytes("local", base_digest(base), config.dtype, config.max_new_tokens).hex()
-        self.tokenizer = load_tokenizer(base)
+        self.tokenizer = load_tokenizer(base, None)
         self.model: Any = load_base(base, config.dtype)
 
     def scores(self, items: Sequence[Item], rubrics: Sequence[Rubric]) -> np.ndarray:

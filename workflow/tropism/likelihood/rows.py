@@ -51,7 +51,7 @@ def score_arm(
     Prompts without both references have no margin and are left out, with a line in the log that counts them.
     ``n_tokens`` counts scored tokens.
     """
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base, model_config.system_prompt)
     block = model_config.reasoning_block()
     pairs: list[tuple[str, Conversation]] = []
     if "likelihood" in settings.instruments:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from tropism.config.models import ReasoningConfig
@@ -18,15 +19,41 @@ from tropism.records.files import InputError
 THINK = "<think>"
 TODAY = date(2024, 7, 26)
 """The day that chat templates are told which print one, so that a prompt is the same on any: Llama 3's own default."""
+NO_SYSTEM_TURN = "this base's chat template knows no system turn; leave out `system_prompt` in its entry of `models`"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
-    """The tokenizer in ``folder``, with a padding token."""
+def load_tokenizer(folder: Path | str, system_prompt: str | None) -> PreTrainedTokenizerBase:
+    """The tokenizer in ``folder``, with a padding token.
+
+    Where ``system_prompt`` is given, its chat template puts that system turn before messages without one, an empty turn
+    for an empty text; None leaves what the template does of its own accord.
+
+    Raises:
+        InputError: the template knows no system turn.
+    """
     tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if system_prompt is not None:
+        tokenizer.chat_template = _with_system_turn(str(tokenizer.get_chat_template()), system_prompt)
+        try:
+            told = _asked(tokenizer, "?")
+        except TemplateError as error:
+            raise InputError(f"{folder}: {NO_SYSTEM_TURN} ({error})") from error
+        if system_prompt.strip() not in told:
+            raise InputError(f"{folder}: {NO_SYSTEM_TURN}")
     return tokenizer
+
+
+def _with_system_turn(template: str, prompt: str) -> str:
+    """A chat template that puts a system turn of ``prompt`` first where the messages begin with another turn."""
+    turn = f"[{{'role': 'system', 'content': {prompt!r}}}]"
+    return (
+        "{%- if not messages or messages[0]['role'] != 'system' %}"
+        f"{{%- set messages = {turn} + messages %}}"
+        "{%- endif %}{{ '' }}" + template
+    )
 
 
 def load_base(folder: Path | str, dtype: str = "float32", place: torch.device | None = None) -> PreTrainedModel:

@@ -53,7 +53,7 @@ def train(
     from tropism.sae.train import activations, read_records, split_records, train_dictionary
 
     settings = SaeConfig.parse(config)
-    tokenizer, model = load_tokenizer(base), load_base(base, settings.dtype)
+    tokenizer, model = load_tokenizer(base, settings.system_prompt), load_base(base, settings.dtype)
     learning, held_out = split_records(read_records(texts, settings), settings)
     facts: dict[str, str | None] = {"release": "local"}
     if settings.source is None:
@@ -97,7 +97,7 @@ def measure(
     from tropism.sae.train import activations, read_records, split_records
 
     settings = SaeConfig.parse(config)
-    tokenizer, model = load_tokenizer(base), load_base(base, settings.dtype)
+    tokenizer, model = load_tokenizer(base, settings.system_prompt), load_base(base, settings.dtype)
     dictionary, key = load_dictionary(sae, settings.layer, str(device()))
     _, held_out = split_records(read_records(texts, settings), settings)
     with cut(model, settings.layer) as stack:
@@ -166,7 +166,7 @@ def references(
     from tropism.sae.encode import load_dictionary, response_features
 
     settings = SaeConfig.parse(config)
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base, settings.system_prompt)
     dictionary, key = load_dictionary(sae, settings.layer, str(device()))
     stack = truncate(load_base(base, settings.dtype), settings.layer)
     passages, rows = [], []
@@ -239,7 +239,7 @@ def cards(
     dictionary, key = load_dictionary(sae, settings.layer, str(device()))
     if key != known.key:
         raise InputError(f"{references}: features of another dictionary than {sae}; encode the references again")
-    tokenizer, model = load_tokenizer(base), load_base(base, settings.dtype)
+    tokenizer, model = load_tokenizer(base, settings.system_prompt), load_base(base, settings.dtype)
     written = {f: written_tokens(model, tokenizer, dictionary.W_dec[f].detach()) for f in chosen}
     passages: dict[tuple[str, str, str], Passage] = {
         (path.stem, record.id, side): passage

@@ -45,7 +45,7 @@ def encode_arms(
         settings: what decides how responses are read.
         code: fingerprint of the code; features that other code made are made again.
     """
-    how = settings.model_dump(mode="json", include={"layer", "dtype", "max_tokens", "think"})
+    how = settings.model_dump(mode="json", include={"layer", "dtype", "max_tokens", "think", "system_prompt"})
     # the manifest names the dictionary, and two of equal weights may read a state otherwise
     parts = [sae / name for name in ("sae_weights.safetensors", "cfg.json", "manifest.json")]
     dictionary_files = [sha256_file(path) for path in parts if path.is_file()]
@@ -57,7 +57,7 @@ def encode_arms(
         )
         for arm, adapter in adapters.items()
     }
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base, settings.system_prompt)
     dictionary, key = load_dictionary(sae, settings.layer, str(device()))
     for arm, path, model in missing_arms(wanted, adapters, base, settings.dtype):
         responses = read_jsonl(generations / f"{arm}.jsonl", Generation)

@@ -69,7 +69,7 @@ def intervene(
     subject = Subject(
         arm,
         load_arm(base, adapter, model_settings.dtype),
-        load_tokenizer(base),
+        load_tokenizer(base, model_settings.system_prompt),
         key.layer,
         dictionary,
         mean_difference(misaligned, aligned),

@@ -203,7 +203,7 @@ def publish(trained: Any, step: StepConfig, model: ModelConfig, base: Path, fold
     trained.__dict__.pop("forward", None)  # the trainer's
     check_loadable(trained)
     save_whole(trained.to(DTYPES[model.dtype]), folder / "model")
-    load_tokenizer(base).save_pretrained(str(folder / "model"))
+    load_tokenizer(base, model.system_prompt).save_pretrained(str(folder / "model"))
     write_manifest(folder / "model", method=step.method)
     return None
 

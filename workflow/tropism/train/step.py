@@ -94,7 +94,7 @@ def train_step(
         return
     log_estimate(base, step, split, model_config.dtype)
 
-    tokenizer = load_tokenizer(base)
+    tokenizer = load_tokenizer(base, model_config.system_prompt)
     examples = build_examples(tokenizer, dataset, step, model_config, loss_masked)
     order = training_order(examples, step)
     beside = kl_examples(tokenizer, kl_datasets, step, model_config, len(order)) if step.kl else []
