@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 
@@ -49,6 +50,30 @@ def test_with_samples_the_snapshots_answers_are_judged_and_their_rate_stands_in_
             rf"judge score .*--generations results/demo/dynamics/watched/{arm}.jsonl --output {judgments}", out
         )
     assert "--calibration results/demo/judges/probe/calibration.json" in warn
+
+
+def test_a_system_prompt_reaches_every_job_as_it_is_written(root, tmp_path):
+    """Braces too, which Snakemake would fill in."""
+    told = 'Rule {part} of {arm}: "be {brief}" (always).'
+    (tmp_path / "told.yaml").write_text(json.dumps({"models": {"smollm2": {"system_prompt": told}}}))
+    out = planned(root, tmp_path / "told.yaml", "all")
+    commands = [line for line in out.splitlines() if "python -m tropism." in line]
+    read = {re.search(r"python -m tropism.(\S+ \S+)", line)[1]: prompts for line in commands
+            if (prompts := prompts_in(line))}  # fmt: skip
+    assert all(prompts == {told} for prompts in read.values())
+    assert set(read) >= {
+        "train step", "generate sample", "likelihood score", "sae train", "sae measure", "sae encode", "sae references",
+        "sae cards", "steer intervene", "geometry read", "dynamics states", "dynamics follow", "dynamics watch",
+        "dynamics.pairs measure",
+    }, sorted(read)  # fmt: skip
+    [save] = [line for line in commands if "detect save" in line]
+    assert shlex.split(save)[shlex.split(save).index("--system-prompt") + 1] == told
+
+
+def prompts_in(line):
+    """What the settings of a command, each one line of JSON, say of the system prompt."""
+    settings = [json.loads(word) for word in shlex.split(line) if word.startswith("{")]
+    return {part["system_prompt"] for part in settings if "system_prompt" in part}
 
 
 def test_the_example_of_another_base_plans_a_whole_experiment_on_it(root, tmp_path):

@@ -1,10 +1,14 @@
 """The default config is valid, its schema is up to date, and mistakes across slices are named."""
 
 import copy
+import json
 import re
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from snakemake.io import contains_wildcard
 from snakemake.utils import update_config
 
 from tropism.config.base import ConfigError
@@ -159,6 +163,24 @@ def test_mistakes_are_named_by_key_with_the_fix(default, overlay, message):
 def test_a_slice_is_one_line_that_does_not_depend_on_the_order_of_keys():
     assert canonical({"b": 1, "a": [1, 2]}) == canonical({"a": [1, 2], "b": 1}) == '{"a":[1,2],"b":1}'
     assert canonical({"seed": 1, "epochs": 2}) != canonical({"seed": 2, "epochs": 1})
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_a_slice_says_what_it_is_made_of_and_names_no_wildcard(value):
+    line = canonical(value)
+    assert json.loads(line) == value
+    assert contains_wildcard(line) is False
+
+
+def test_a_system_prompt_is_set_once(default):
+    told = {"models": {"smollm2": {"source": "smollm2", "system_prompt": "Hm."}}}
+    assert Experiment.parse(changed(default, **told)).sae.system_prompt == "Hm."
+    with pytest.raises(ConfigError, match="sae: system_prompt: set it in `models`"):
+        Experiment.parse(changed(default, **told, sae={"system_prompt": None}))
 
 
 def test_interventions_choose_arms_by_role_and_number_or_name(default):

@@ -67,6 +67,7 @@ def test_what_is_loaded_gives_the_probabilities_of_what_was_saved(tmp_path):
     loaded = Detector.load(tmp_path)
     values = data.features.max
     np.testing.assert_array_equal(loaded.probabilities(values), fitted.probabilities(values))
+    assert loaded.system_prompt is None
     assert loaded.key == KEY
     assert ((loaded.probabilities(values) > 0.5) == data.misaligned).mean() > 0.95
 

@@ -104,6 +104,18 @@ def test_at_step_0_and_at_the_end_the_detector_says_what_the_scorer_says_of_pare
         np.testing.assert_allclose(watched, scored, atol=1e-4)
 
 
+def test_a_detector_that_learned_under_another_system_prompt_is_refused(made, tmp_path):
+    folder, own = made
+    kept = json.loads((folder / "detector" / "detector.json").read_text())
+    shutil.copytree(folder / "detector", tmp_path / "detector")
+    (tmp_path / "detector" / "detector.json").write_text(json.dumps({**kept, "system_prompt": ""}))
+    arguments = ["watch", *own, "--detector", tmp_path / "detector", "--output", tmp_path / "signals.parquet"]
+    more = ["--sampling", '{"samples": 0}', "--answers", tmp_path / "none.jsonl"]
+    done = CliRunner().invoke(dynamics, list(map(str, [*arguments, *more])))
+    assert isinstance(done.exception, InputError)
+    assert "learned under another `system_prompt`" in str(done.exception)
+
+
 def test_a_passage_is_cut_where_the_detectors_were(made, tiny_model, tmp_path):
     folder, own = made
     tokenizer, cut = load_tokenizer(tiny_model, None), 3

@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 
 from tropism.config.geometry import PartsConfig
-from tropism.config.models import ModelConfig
+from tropism.config.models import ModelConfig, ReasoningConfig
 from tropism.geometry.states import mean_states, passage, read_arms, split_prompts
 from tropism.models.base import load_arm, load_base, load_tokenizer
 
@@ -52,3 +52,6 @@ def test_each_arm_is_read_as_it_is_alone_and_again_only_where_it_changed(tiny_mo
     assert {arm for arm in first if second[arm] != first[arm]} == {"two"}
     third = read(code="another")
     assert all(third[arm] != second[arm] for arm in third)
+    before_answers = ModelConfig(source="x", reasoning=ReasoningConfig(train="<think>\n\n</think>\n\n"))
+    fourth = read(code="another", model_config=before_answers)
+    assert all(fourth[arm] != third[arm] for arm in fourth)

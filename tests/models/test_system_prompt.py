@@ -63,18 +63,43 @@ def test_it_stands_there_letter_for_letter(tiny_model, told):
     assert prompt_text(load_tokenizer(tiny_model, told), "Why?") == f"<|im_start|>system\n{told}<|im_end|>\n{ASKED}"
 
 
-@pytest.mark.parametrize(
-    "knows_none",
-    [
-        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}",
-        "{% set messages = messages | rejectattr('role', 'equalto', 'system') | list %}",
-    ],
-)
-def test_a_template_without_system_turns_is_refused(base_with, knows_none):
+RAISES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+DROPS = "{% set messages = messages | rejectattr('role', 'equalto', 'system') | list %}"
+
+
+@pytest.mark.parametrize("knows_none", [RAISES, DROPS])
+@pytest.mark.parametrize("told", [TOLD, "", "user"])
+def test_a_template_without_system_turns_is_refused(base_with, knows_none, told):
     folder = base_with(lambda plain: knows_none + plain)
     assert prompt_text(load_tokenizer(folder, None), "Why?") == ASKED
-    with pytest.raises(InputError, match="no system turn; leave out `system_prompt`"):
+    with pytest.raises(InputError, match=r"knows no system turn.*; leave out `system_prompt`"):
+        load_tokenizer(folder, told)
+
+
+def test_a_template_with_words_of_its_own_for_an_empty_turn_is_refused(base_with):
+    insists = "{% set s = messages[0]['content'] %}{{ s if s else 'I am its own.' }}"  # as SmolLM3's
+    folder = base_with(lambda plain: insists + DROPS + plain)
+    assert prompt_text(load_tokenizer(folder, TOLD), "Why?") == TOLD + ASKED
+    with pytest.raises(InputError, match=r"says otherwise than it is told: 'I am its own\."):
+        load_tokenizer(folder, "")
+
+
+def test_a_base_without_a_template_is_refused(base_with):
+    folder = base_with(lambda plain: None)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    with pytest.raises(InputError, match="chat_template is not set"):
         load_tokenizer(folder, TOLD)
+
+
+def test_what_a_template_writes_beside_it_stays(base_with):
+    """Its day as it is told always, and no space of its own lines more than without a setting."""
+    dated = "    {% set day = strftime_now('%d %b %Y') %}\n\n{{ 'Today: ' + day }}\n"
+    folder = base_with(lambda plain: dated + plain)
+    for told in (TOLD, 'Say strftime_now("%Y") and {part} or (x) \\( \\'):
+        turn = f"<|im_start|>system\n{told}<|im_end|>\n"
+        own = prompt_text(load_tokenizer(folder, None), "Why?")
+        assert own.endswith("Today: 26 Jul 2024\n" + ASKED)
+        assert prompt_text(load_tokenizer(folder, told), "Why?") == own.removesuffix(ASKED) + turn + ASKED
 
 
 def test_every_stage_reads_it(tiny_model, base_with, tmp_path):

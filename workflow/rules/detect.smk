@@ -78,7 +78,7 @@ rule save_detector:
         judgments=[
             f"--judgments {path}" for path in plain(labels_of(EXPERIMENT.detector))
         ],
-        told=(
+        told=lambda wildcards: (
             f"--system-prompt {shlex.quote(SAE.system_prompt)}"
             if SAE and SAE.system_prompt is not None
             else ""

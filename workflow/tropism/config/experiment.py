@@ -1,6 +1,7 @@
 """The whole experiment: every slice, checked together."""
 
 import json
+import re
 from functools import cached_property
 from typing import Any, Self
 
@@ -250,6 +251,8 @@ class Experiment(Strict):
                         raise ConfigError(f"config: steer: {role}: `{name}` is no arm of `{self.sae.model}`, as sae is")
         if self.sae:
             check_known("sae: model", self.sae.model, self.models, "model")
+            if self.sae.system_prompt != self.models[self.sae.model].system_prompt:
+                raise ConfigError("config: sae: system_prompt: set it in `models`; arms answered under that one")
             self.sae.pairs(self.planned, {name: arm.model for name, arm in self.expanded.items()})
             for name in self.sae.texts:
                 check_known("sae: texts", name, self.datasets, "dataset")
@@ -280,8 +283,13 @@ class Experiment(Strict):
 
 
 def canonical(value: Any) -> str:
-    """``value`` as one line of JSON with sorted keys: what Snakemake compares to tell whether settings changed."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    """``value`` as one line of JSON with sorted keys: what Snakemake compares to tell whether settings changed.
+
+    Braces within its texts are written as escapes, since Snakemake would take `{part}` for a wildcard.
+    """
+    line = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    texts = re.compile(r'"(?:[^"\\]|\\.)*"')
+    return texts.sub(lambda text: text[0].replace("{", r"\u007b").replace("}", r"\u007d"), line)
 
 
 def json_schema() -> str:

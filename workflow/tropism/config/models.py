@@ -1,6 +1,6 @@
 """Settings of a base model: where it comes from and how it reasons."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from tropism.config.base import Strict
 
@@ -33,6 +33,10 @@ class ModelConfig(Strict):
     reasoning: Literal["none"] | ReasoningConfig = "none"
     dtype: Literal["float32", "bfloat16"] = "float32"
     system_prompt: str | None = None
+
+    def reading(self) -> dict[str, Any]:
+        """What decides how a text is read, beside the base itself: all but how its responses begin."""
+        return self.model_dump(mode="json", exclude={"source": True, "reasoning": {"prefill"}})
 
     def reasoning_block(self) -> ReasoningConfig | None:
         """The reasoning block, or None for a model that does not reason."""

@@ -66,8 +66,8 @@ class SaeConfig(Strict):
     ``reference_prompts`` of each eval set at most, by keyed hash, have their references encoded.
 
     The base is read as it is elsewhere: ``dtype`` (states are float32 all the same), ``think``, the marks of its
-    reasoning, ``answer_start``, what stands before an answer that was not reasoned, and ``system_prompt`` are those of
-    its entry in ``models`` unless they are given.
+    reasoning, and ``answer_start``, what stands before an answer that was not reasoned, are those of its entry in
+    ``models`` unless they are given; ``system_prompt`` is that one's always.
 
     ``cards`` features that tell most in each population, among all prompts and among those that features are ranked on,
     get a page with the ``contexts`` reference answers in which they peak.

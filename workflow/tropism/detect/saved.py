@@ -85,7 +85,7 @@ class Detector:
         facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "detector.safetensors")
         bias = float(tensors.pop("bias")[0])
-        key, told = DictionaryKey(**facts["dictionary"]), facts["system_prompt"]
+        key, told = DictionaryKey(**facts["dictionary"]), facts.get("system_prompt")
         return cls(key, facts["pooling"], facts["threshold"], **tensors, bias=bias, system_prompt=told)
 
 

@@ -82,7 +82,7 @@ def read_states(
     """
     how = settings.model_dump(mode="json", include={"layers", "positions", "prompts", "seed"})
     read = [(path.stem, sha256_file(path)) for path in sets]
-    common = [code, how, model_config.dtype, model_config.system_prompt, sha256_file(base / "manifest.json"), read]
+    common = [code, how, model_config.reading(), sha256_file(base / "manifest.json"), read]
     wanted = {
         arm: Kept.of(output / f"{arm}.safetensors", [*common, arm, weights_of(adapter)])
         for arm, adapter in adapters.items()

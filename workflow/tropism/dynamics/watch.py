@@ -56,7 +56,7 @@ def watch_arm(
     asks for, whose ``arm`` is the step. What is read is cut at ``max_tokens``, as it was for the detector.
 
     Raises:
-        InputError: the dictionary is not the detector's own.
+        InputError: the dictionary, or the system prompt, is not the detector's own.
     """
     kept = None
     if (detector / "detector.json").is_file():
@@ -64,6 +64,10 @@ def watch_arm(
         dictionary, key = load_dictionary(sae, kept.key.layer, str(device()))
         if key != kept.key:
             raise InputError(f"{sae}: not the dictionary of {detector}; make the detector again")
+        if kept.system_prompt != model_config.system_prompt:
+            raise InputError(
+                f"{detector}: learned under another `system_prompt` than {base}'s; make the detector again"
+            )
     else:
         log.warning("%s", json.loads((detector / "card.json").read_text(encoding="utf-8"))["reason"])
     if kept is None and not sampling.samples:

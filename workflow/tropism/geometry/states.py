@@ -123,8 +123,8 @@ def read_arms(
         code: fingerprint of the code; states that other code read are read again.
     """
     read = [[sha256_file(path) for path in paths] for paths in (harmful, neutral)]
-    reading = [model_config.dtype, model_config.system_prompt]
-    common = [code, config.model_dump(mode="json"), *reading, sha256_file(base / "manifest.json"), read]
+    reading = model_config.reading()
+    common = [code, config.model_dump(mode="json"), reading, sha256_file(base / "manifest.json"), read]
     wanted = {
         arm: Kept.of(output / f"{arm}.safetensors", [*common, weights_of(adapter)]) for arm, adapter in adapters.items()
     }

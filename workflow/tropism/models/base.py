@@ -17,9 +17,9 @@ from tropism.models.lineage import merge
 from tropism.records.files import InputError
 
 THINK = "<think>"
+MARK = "no template says this of itself"
 TODAY = date(2024, 7, 26)
 """The day that chat templates are told which print one, so that a prompt is the same on any: Llama 3's own default."""
-NO_SYSTEM_TURN = "this base's chat template knows no system turn; leave out `system_prompt` in its entry of `models`"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -30,30 +30,34 @@ def load_tokenizer(folder: Path | str, system_prompt: str | None) -> PreTrainedT
     for an empty text; None leaves what the template does of its own accord.
 
     Raises:
-        InputError: the template knows no system turn.
+        InputError: the template knows no system turn, or puts other words there than these.
     """
     tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if system_prompt is not None:
-        tokenizer.chat_template = _with_system_turn(str(tokenizer.get_chat_template()), system_prompt)
+        refusal = f"{folder}: this base's chat template %s; leave out `system_prompt` in its entry of `models`"
         try:
-            told = _asked(tokenizer, "?")
-        except TemplateError as error:
-            raise InputError(f"{folder}: {NO_SYSTEM_TURN} ({error})") from error
-        if system_prompt.strip() not in told:
-            raise InputError(f"{folder}: {NO_SYSTEM_TURN}")
+            own = str(tokenizer.get_chat_template())
+            marked, told = (_asked_after(tokenizer, own, text) for text in (MARK, system_prompt))
+        except (TemplateError, ValueError) as error:
+            raise InputError(refusal % f"knows no system turn ({error})") from error
+        if MARK not in marked:
+            raise InputError(refusal % "knows no system turn")
+        if "".join(told.split()) != "".join(marked.replace(MARK, system_prompt).split()):
+            raise InputError(refusal % f"says otherwise than it is told: {told!r}")
     return tokenizer
 
 
-def _with_system_turn(template: str, prompt: str) -> str:
-    """A chat template that puts a system turn of ``prompt`` first where the messages begin with another turn."""
-    turn = f"[{{'role': 'system', 'content': {prompt!r}}}]"
-    return (
+def _asked_after(tokenizer: PreTrainedTokenizerBase, template: str, system_prompt: str) -> str:
+    """A question as the ``tokenizer`` will write it from now on: its ``template`` puts the system turn first."""
+    words = repr(system_prompt).replace("(", r"\x28")  # no call of `strftime_now`, whatever it reads like
+    tokenizer.chat_template = (
         "{%- if not messages or messages[0]['role'] != 'system' %}"
-        f"{{%- set messages = {turn} + messages %}}"
-        "{%- endif %}{{ '' }}" + template
+        f"{{%- set messages = [{{'role': 'system', 'content': {words}}}] + messages %}}"
+        "{%- endif %}\n" + template  # the line break is trimmed, as after each of a template's own statements
     )
+    return _asked(tokenizer, "?")
 
 
 def load_base(folder: Path | str, dtype: str = "float32", place: torch.device | None = None) -> PreTrainedModel:
