@@ -196,6 +196,7 @@ rule predict_outcomes:
             also=(
                 "tropism.dynamics.moments",
                 "tropism.dynamics.tables",
+                "tropism.records.kept",
             ),
         ),
     message:
