@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import MistralConfig, MistralForCausalLM
 
 from tropism.config.evaluate import EvaluateConfig
 from tropism.config.models import ModelConfig, ReasoningConfig
+from tropism.generate import decode as decoding
 from tropism.generate import sample as room
 from tropism.generate.decode import choose, decode, uniforms
 from tropism.generate.pool import Pool, common_prefix
@@ -111,6 +112,67 @@ def test_greedy_decoding_is_that_of_the_library(tiny_model, budget):
     ours = greedy(model, PROMPTS, reached, 10, budget)
     assert ours == [library(model, prompt, reached, 10) for prompt in PROMPTS]
     assert len({len(tokens) for tokens in ours}) > 1
+
+
+class Watched(Pool):
+    """A pool that notes its size at each step, and who was parked."""
+
+    held: list[tuple[int, int]]
+    parked: list[int]
+
+    def step(self, tokens):
+        logits = super().step(tokens)
+        self.held.append((len(self.rows), self.mask.shape[1]))
+        return logits
+
+    def park(self, at, token):
+        self.parked.append(self.rows[at])
+        return super().park(at, token)
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    monkeypatch.setattr(Watched, "held", [], raising=False)
+    monkeypatch.setattr(Watched, "parked", [], raising=False)
+    monkeypatch.setattr(decoding, "Pool", Watched)
+    return Watched
+
+
+@given(st.lists(st.lists(st.integers(3, 99), min_size=1, max_size=9), min_size=1, max_size=14), st.integers(1, 240))
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_pool_keeps_its_budget_whatever_its_rows_do(tiny_model, watched, prompts, budget):
+    model = load_base(tiny_model)
+    ends = set(library(model, PROMPTS[0], {2}, 10)[3:6])
+    watched.held.clear()
+    assert greedy(model, prompts, ends, 20, budget) == [library(model, prompt, ends, 20) for prompt in prompts]
+    assert all(rows * columns <= budget or rows == 1 for rows, columns in watched.held)
+
+
+def test_rows_crowd_while_they_are_short_and_are_parked_as_they_grow(tiny_model, watched):
+    model = load_base(tiny_model)
+    prompts = [[5, 9, 30 + number] for number in range(8)]
+    never = {10_000}  # no token of the model: every row runs to the limit, where three fit
+    assert greedy(model, prompts, never, 40, 3 * 43) == [library(model, prompt, never, 40) for prompt in prompts]
+    assert max(rows for rows, _ in watched.held) == 8
+    assert len(set(watched.parked)) >= 5
+    assert sum(rows for rows, _ in watched.held) == 8 * 39, "nothing is read twice"
+
+
+def test_a_parked_row_goes_on_as_if_nothing_had_been(tiny_model):
+    model = load_base(tiny_model)
+    with torch.inference_mode():
+        pool, undisturbed = Pool(model, [5], 0), Pool(model, [5], 0)
+        for each in (pool, undisturbed):
+            each.join([0, 1], [[5, 6, 7, 8, 9, 10], [5, 8, 9]])
+            each.step(torch.tensor([11, 12]))
+        expected = undisturbed.step(torch.tensor([13, 14]))
+        parked = pool.park(1, 14)
+        assert (pool.rows, parked.row, parked.token, parked.columns) == ([0], 1, 14, 4)
+        assert torch.allclose(pool.step(torch.tensor([13])), expected[:1], atol=1e-5)
+        assert pool.resume([parked]).tolist() == [14]
+        assert pool.rows == [0, 1]
+        pool.keep(torch.tensor([False, True]))
+        assert torch.allclose(pool.step(torch.tensor([14])), expected[1:], atol=1e-5)
 
 
 def test_a_base_with_sliding_attention_is_decoded_too():

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from tropism.generate.pool import Pool, common_prefix
+from tropism.generate.pool import Parked, Pool, common_prefix
 from tropism.records.keyed import keyed_seed
+
+CROWD = 4  # times the rows that fit at full length: what a step computes beside keys and values has a size too
 
 
 def uniforms(seed: int, key: tuple[object, ...], count: int) -> np.ndarray:
@@ -57,21 +59,48 @@ def decode(
     """Generated token ids of each prompt, the end token included where one was sampled.
 
     ``draws`` is (prompts, most new tokens). Rows are as many as keep the pool within ``budget`` tokens, prompt, padding
-    and response counted; new ones join in groups of a quarter, since each join reads their prompts. ``finished`` is
-    called for each response that ends.
+    and response counted as they are now: most responses end long before the longest. Rows join in groups of a quarter,
+    since each join reads their prompts. When the rows present have grown beyond the budget, the longest are parked and
+    go on when others are as long, so that few are left alone at the end. ``finished`` is called for each response that
+    ends.
     """
-    most = draws.shape[1]
-    slots = max(1, budget // (max(map(len, prompts)) + most))
+    longest, most = max(map(len, prompts)), draws.shape[1]
+    slots = max(1, budget // (longest + most))
     pool = Pool(model, common_prefix(prompts), pad)
+    crowd = CROWD * slots if pool.refills else slots
     numbers = torch.from_numpy(draws).to(model.device)
     stops = torch.tensor(sorted(ends), device=model.device)
     waiting = deque(range(len(prompts)))
+    parked: list[Parked] = []
     responses: list[list[int]] = [[] for _ in prompts]
     tokens = torch.empty(0, dtype=torch.long, device=model.device)  # each row's newest
-    while waiting or pool.rows:
-        free = slots - len(pool.rows)
-        if waiting and (not pool.rows or (pool.refills and free >= max(1, slots // 4))):
-            asked = [waiting.popleft() for _ in range(min(free, len(waiting)))]
+
+    def places(columns: int) -> int:
+        """Rows that may be present when the pool is that wide and each reads one more token."""
+        return min(crowd, max(slots, budget // (columns + 1)))
+
+    def joining(columns: int, candidates: int) -> int:
+        """How many of the candidates join a pool that becomes that wide: none unless it is worth a pass."""
+        room = places(columns)
+        free = min(candidates, room - len(pool.rows))
+        return free if not pool.rows or (pool.refills and free >= max(1, min(candidates, room // 4))) else 0
+
+    while waiting or parked or pool.rows:
+        while len(pool.rows) > places(pool.mask.shape[1]):
+            at = int(pool.mask.sum(dim=1).argmax())
+            parked = sorted([*parked, pool.park(at, int(tokens[at]))], key=lambda row: row.columns)
+            tokens = torch.cat([tokens[:at], tokens[at + 1 :]])
+        if parked:
+            columns = max(pool.mask.shape[1], parked[0].columns)
+            back = joining(columns, sum(row.columns <= columns for row in parked))
+            if back:
+                tokens = torch.cat([tokens, pool.resume(parked[:back])])
+                parked = parked[back:]
+                continue
+        # no more at once than fit at full length: a pass over prompts is the widest of all
+        new = min(slots, joining(max(pool.mask.shape[1], longest), len(waiting)))
+        if new:
+            asked = [waiting.popleft() for _ in range(new)]
             logits = pool.join(asked, [prompts[index] for index in asked])
         else:
             asked, logits, tokens = pool.rows, pool.step(tokens), tokens[:0]

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +19,23 @@ def common_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
     return [column[0] for column in itertools.takewhile(lambda column: len(set(column)) == 1, columns)]
 
 
+@dataclass(frozen=True)
+class Parked:
+    """A row that waits outside the pool: keys and values of each layer, (heads, columns, width), in the host's memory.
+
+    ``token`` is its newest, which has not been read yet.
+    """
+
+    row: int
+    token: int
+    states: list[tuple[torch.Tensor, torch.Tensor]]
+
+    @property
+    def columns(self) -> int:
+        """Tokens that were read: the columns that the row takes in a pool."""
+        return int(self.states[0][0].shape[1])
+
+
 class Pool:
     """Living rows with their cache; what all prompts begin with (a template's system prompt) is read once.
 
@@ -25,7 +43,7 @@ class Pool:
     Columns that no row uses any more are dropped, so the pool is never wider than the longest prompt with its response.
 
     A base with sliding or other special attention keeps a cache that cannot be put together from parts: there the
-    prefix is read with each prompt, and new rows wait until the pool is empty (``refills`` is False).
+    prefix is read with each prompt, new rows wait until the pool is empty (``refills`` is False), and none is parked.
     """
 
     def __init__(self, model: PreTrainedModel, prefix: Sequence[int], padding: int) -> None:
@@ -56,17 +74,34 @@ class Pool:
         mask = torch.tensor([[1] * self.width + [0] * (longest - len(t)) + [1] * len(t) for t in tails], device=device)
         cache = self._prefix_for(len(tails))
         logits = self._forward(ids, mask, cache)
-        if self.rows:
-            columns = max(mask.shape[1], self.mask.shape[1])
-            self.mask = torch.cat([pad(part, (columns - part.shape[1], 0)) for part in (self.mask, mask)])
-            # a layer at a time, so that no second copy of the whole cache is held
-            for own, new in zip(_layers(self.cache), _layers(cache), strict=True):
-                own.keys, own.values = _stack(own.keys, new.keys), _stack(own.values, new.values)
-                new.keys = new.values = None
-        else:
-            self.mask, self.cache = mask, cache
-        self.rows += rows
+        self._add(rows, mask, cache)
         return logits
+
+    def park(self, at: int, token: int) -> Parked:
+        """Take a row out, so that it goes on later with its newest ``token``, which was not read yet."""
+        own = self.mask[at].nonzero()[:, 0]
+        states = [
+            (layer.keys[at].index_select(1, own).cpu(), layer.values[at].index_select(1, own).cpu())
+            for layer in _layers(self.cache)
+        ]
+        parked = Parked(self.rows[at], token, states)
+        self.keep(torch.arange(len(self.rows), device=self.mask.device) != at)
+        return parked
+
+    def resume(self, parked: Sequence[Parked]) -> torch.Tensor:
+        """Put parked rows after the present ones; their newest tokens, (rows,)."""
+        longest, device = max(row.columns for row in parked), self.model.device
+        mask = torch.tensor([[0] * (longest - row.columns) + [1] * row.columns for row in parked], device=device)
+
+        def together(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+            return torch.stack([pad(part, (0, 0, longest - part.shape[1], 0)) for part in parts]).to(device)
+
+        layers = zip(*(row.states for row in parked), strict=True)
+        states = [
+            (together([keys for keys, _ in layer]), together([values for _, values in layer])) for layer in layers
+        ]
+        self._add([row.row for row in parked], mask, DynamicCache(states, config=self.model.config))
+        return torch.tensor([row.token for row in parked], device=device)
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Read each row's newest token, (rows,); logits of the next, (rows, vocabulary)."""
@@ -86,6 +121,19 @@ class Pool:
         for layer in _layers(self.cache):
             layer.keys = layer.keys[kept].index_select(2, used)
             layer.values = layer.values[kept].index_select(2, used)
+
+    def _add(self, rows: Sequence[int], mask: torch.Tensor, cache: DynamicCache) -> None:
+        """Put rows that were read after the present ones."""
+        if self.rows:
+            columns = max(mask.shape[1], self.mask.shape[1])
+            self.mask = torch.cat([pad(part, (columns - part.shape[1], 0)) for part in (self.mask, mask)])
+            # a layer at a time, so that no second copy of the whole cache is held
+            for own, new in zip(_layers(self.cache), _layers(cache), strict=True):
+                own.keys, own.values = _stack(own.keys, new.keys), _stack(own.values, new.values)
+                new.keys = new.values = None
+        else:
+            self.mask, self.cache = mask, cache
+        self.rows += rows
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
