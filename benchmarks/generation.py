@@ -2,9 +2,10 @@
 
 The static way is what a script does: prompts in file order, batches padded to the longest, each batch running until its
 slowest row has ended. The room's way sorts, reads what all prompts share once, gives the place of a row that ended to
-the next prompt, and takes more rows while they are short. Both may keep the same number of tokens (``--rows`` of full
-length), have the same loaded model, and answer the same prompts greedily: half of them ask for advice and mostly run to
-the limit, half ask for one short sentence and end early, as an evaluation set does.
+the next prompt, and takes more rows while they are short. Both may have the same number of tokens in a batch
+(``--rows`` of full length; rows that the room's way parks wait outside), have the same loaded model, and answer the
+same prompts greedily: half of them ask for advice and mostly run to the limit, half ask for one short sentence and end
+early, as an evaluation set does.
 
     python benchmarks/generation.py --model results/models/smollm2 --prompts 64 --rows 16
 """

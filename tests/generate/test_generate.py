@@ -158,6 +158,18 @@ def test_rows_crowd_while_they_are_short_and_are_parked_as_they_grow(tiny_model,
     assert sum(rows for rows, _ in watched.held) == 8 * 39, "nothing is read twice"
 
 
+def test_sampled_tokens_do_not_depend_on_who_was_parked(tiny_model, watched):
+    model = load_base(tiny_model)
+    prompts = [[5, 9, *range(30, 30 + number)] for number in range(1, 13)]
+    draws = np.stack([uniforms(3, (number,), 30) for number in range(12)])
+    sampling = {"ends": {7, 11, 60}, "pad": 0, "temperature": 1.0, "top_p": 0.95}
+    crowded = decode(model, prompts, draws, **sampling, budget=150)
+    assert len(watched.parked) >= 5
+    watched.parked.clear()
+    assert decode(model, prompts, draws, **sampling, budget=100_000) == crowded
+    assert not watched.parked
+
+
 def test_a_parked_row_goes_on_as_if_nothing_had_been(tiny_model):
     model = load_base(tiny_model)
     with torch.inference_mode():

@@ -102,11 +102,12 @@ def test_of_all_positions_those_of_padding_are_neither_edited_nor_counted(model)
     assert edited == int(present.sum())
 
 
-def test_generation_edits_exactly_the_positions_that_predict_the_response(model):
+@pytest.mark.parametrize("budget", [100, 15], ids=["side by side", "one is parked"])
+def test_generation_edits_exactly_the_positions_that_predict_the_response(model, budget):
     """Greedy decoding with a cache gives the tokens that whole passes with a mask give."""
     prompts, new = [[5, 9, 33, 4], [5, 9, 8]], 6  # the shared beginning is read once, apart
     vector = torch.randn(WIDTH, generator=torch.Generator().manual_seed(3)) * 3
-    settings = {"ends": set(), "pad": 0, "temperature": 0.0, "top_p": 1.0, "budget": 100}
+    settings = {"ends": set(), "pad": 0, "temperature": 0.0, "top_p": 1.0, "budget": budget}
     plain = decode(model, prompts, np.zeros((2, new)), **settings)
     with adding(model, 1, vector, 1.0, "response") as steering:
         sampled = decode(model, prompts, np.zeros((2, new)), **settings)

@@ -6,8 +6,10 @@ one stream as well. Both matter here: a subset of the prompts must give the same
 lengths differ much.
 """
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 import numpy as np
 import torch
@@ -59,10 +61,11 @@ def decode(
     """Generated token ids of each prompt, the end token included where one was sampled.
 
     ``draws`` is (prompts, most new tokens). Rows are as many as keep the pool within ``budget`` tokens, prompt, padding
-    and response counted as they are now: most responses end long before the longest. Rows join in groups of a quarter,
-    since each join reads their prompts. When the rows present have grown beyond the budget, the longest are parked and
-    go on when others are as long, so that few are left alone at the end. ``finished`` is called for each response that
-    ends.
+    and response counted as they are now, since most responses end long before the longest; at most ``CROWD`` times as
+    many as fit at full length, and one if none does. When those present have grown beyond the budget, the longest are
+    parked in the host's memory (1.4 times the budget if all of a crowd run to the limit) until there is a place at
+    their width. Rows join in groups of a quarter, since each join reads their prompts. ``finished`` is called for each
+    response that ends.
     """
     longest, most = max(map(len, prompts)), draws.shape[1]
     slots = max(1, budget // (longest + most))
@@ -79,28 +82,23 @@ def decode(
         """Rows that may be present when the pool is that wide and each reads one more token."""
         return min(crowd, max(slots, budget // (columns + 1)))
 
-    def joining(columns: int, candidates: int) -> int:
-        """How many of the candidates join a pool that becomes that wide: none unless it is worth a pass."""
-        room = places(columns)
-        free = min(candidates, room - len(pool.rows))
-        return free if not pool.rows or (pool.refills and free >= max(1, min(candidates, room // 4))) else 0
-
     while waiting or parked or pool.rows:
         while len(pool.rows) > places(pool.mask.shape[1]):
-            at = int(pool.mask.sum(dim=1).argmax())
-            parked = sorted([*parked, pool.park(at, int(tokens[at]))], key=lambda row: row.columns)
-            tokens = torch.cat([tokens[:at], tokens[at + 1 :]])
-        if parked:
-            columns = max(pool.mask.shape[1], parked[0].columns)
-            back = joining(columns, sum(row.columns <= columns for row in parked))
-            if back:
-                tokens = torch.cat([tokens, pool.resume(parked[:back])])
-                parked = parked[back:]
-                continue
+            longest_row = int(pool.mask.sum(dim=1).argmax())
+            insort(parked, pool.park(longest_row, int(tokens[longest_row])), key=attrgetter("columns"))
+            tokens = torch.cat([tokens[:longest_row], tokens[longest_row + 1 :]])
+        width = pool.mask.shape[1]
+        rooms = (places(max(width, row.columns)) for row in parked)  # ever fewer, as parked rows are ever longer
+        back = sum(len(pool.rows) + number < room for number, room in enumerate(rooms))
+        if back:
+            tokens = torch.cat([tokens, pool.resume(parked[:back])])
+            del parked[:back]
+            continue
+        room = places(max(width, longest))
+        new = min(len(waiting), room - len(pool.rows))
         # no more at once than fit at full length: a pass over prompts is the widest of all
-        new = min(slots, joining(max(pool.mask.shape[1], longest), len(waiting)))
-        if new:
-            asked = [waiting.popleft() for _ in range(new)]
+        if waiting and (not pool.rows or (pool.refills and new >= max(1, min(len(waiting), room // 4)))):
+            asked = [waiting.popleft() for _ in range(min(new, slots))]
             logits = pool.join(asked, [prompts[index] for index in asked])
         else:
             asked, logits, tokens = pool.rows, pool.step(tokens), tokens[:0]

@@ -40,10 +40,12 @@ class Pool:
     """Living rows with their cache; what all prompts begin with (a template's system prompt) is read once.
 
     ``rows`` says which prompt each row answers; ``mask`` (rows, columns) which columns of the cache are its own.
-    Columns that no row uses any more are dropped, so the pool is never wider than the longest prompt with its response.
+    Columns that no row uses any more are dropped, so the pool is never wider than the longest prompt and the longest
+    response together.
 
     A base with sliding or other special attention keeps a cache that cannot be put together from parts: there the
-    prefix is read with each prompt, new rows wait until the pool is empty (``refills`` is False), and none is parked.
+    prefix is read with each prompt, new rows wait until the pool is empty (``refills`` is False), and none is
+    parked.
     """
 
     def __init__(self, model: PreTrainedModel, prefix: Sequence[int], padding: int) -> None:
@@ -78,7 +80,13 @@ class Pool:
         return logits
 
     def park(self, at: int, token: int) -> Parked:
-        """Take a row out, so that it goes on later with its newest ``token``, which was not read yet."""
+        """Take a row out, so that it goes on later with its newest ``token``, which was not read yet.
+
+        Raises:
+            ValueError: this base's cache cannot be taken apart.
+        """
+        if not self.refills:
+            raise ValueError("this base's cache cannot be taken apart, so none of its rows can be parked")
         own = self.mask[at].nonzero()[:, 0]
         states = [
             (layer.keys[at].index_select(1, own).cpu(), layer.values[at].index_select(1, own).cpu())
@@ -96,11 +104,11 @@ class Pool:
         def together(parts: Sequence[torch.Tensor]) -> torch.Tensor:
             return torch.stack([pad(part, (0, 0, longest - part.shape[1], 0)) for part in parts]).to(device)
 
-        layers = zip(*(row.states for row in parked), strict=True)
-        states = [
-            (together([keys for keys, _ in layer]), together([values for _, values in layer])) for layer in layers
-        ]
-        self._add([row.row for row in parked], mask, DynamicCache(states, config=self.model.config))
+        cache = DynamicCache(config=self.model.config)
+        for number, layer in enumerate(zip(*(row.states for row in parked), strict=True)):
+            keys, values = zip(*layer, strict=True)
+            cache.update(together(keys), together(values), number)
+        self._add([row.row for row in parked], mask, cache)
         return torch.tensor([row.token for row in parked], device=device)
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -123,7 +131,7 @@ class Pool:
             layer.values = layer.values[kept].index_select(2, used)
 
     def _add(self, rows: Sequence[int], mask: torch.Tensor, cache: DynamicCache) -> None:
-        """Put rows that were read after the present ones."""
+        """Put rows, already read, behind the present ones."""
         if self.rows:
             columns = max(mask.shape[1], self.mask.shape[1])
             self.mask = torch.cat([pad(part, (columns - part.shape[1], 0)) for part in (self.mask, mask)])
