@@ -113,13 +113,16 @@ class Project:
         match = re.search(r"^job +count\n-+ +-+\n(.*?)^total", printed, re.MULTILINE | re.DOTALL)
         return {line.split()[0] for line in match[1].splitlines()} - {"all"} if match else set()
 
-    def kill_in(self, rule: str, targets: tuple[str, ...]) -> None:
-        """Start making ``targets`` and kill every process by SIGKILL while a job of ``rule`` is at work."""
+    def kill_in(self, rule: str, targets: tuple[str, ...], part: float = 1.0) -> None:
+        """Start making ``targets`` and kill every process by SIGKILL while a job of ``rule`` is at work.
+
+        ``part`` of its usual CPU time is waited for.
+        """
         process = self.start(targets=targets)
         log = self.folder / "snakemake.log"
         while MESSAGES[rule] not in log.read_text() and process.poll() is None:
             time.sleep(0.05)
-        wait_for_work(process.pid, BRIEF.get(rule, 1.5))
+        wait_for_work(process.pid, part * BRIEF.get(rule, 1.5))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert MESSAGES[rule] in log.read_text(), log.read_text()[-3000:]
