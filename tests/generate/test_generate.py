@@ -115,25 +115,35 @@ def test_greedy_decoding_is_that_of_the_library(tiny_model, budget):
 
 
 class Watched(Pool):
-    """A pool that notes its size at each step, and who was parked."""
+    """A pool that notes its rows and columns at each step, who was parked, and the columns of those who wait."""
 
     held: list[tuple[int, int]]
     parked: list[int]
+    outside: list[int]
+    begun: list[int]
 
     def step(self, tokens):
         logits = super().step(tokens)
         self.held.append((len(self.rows), self.mask.shape[1]))
+        self.begun.append(len(self.rows) * self.mask.shape[1] + sum(self.outside))
         return logits
 
     def park(self, at, token):
         self.parked.append(self.rows[at])
-        return super().park(at, token)
+        row = super().park(at, token)
+        self.outside.append(row.columns)
+        return row
+
+    def resume(self, parked):
+        for row in parked:
+            self.outside.remove(row.columns)
+        return super().resume(parked)
 
 
 @pytest.fixture
 def watched(monkeypatch):
-    monkeypatch.setattr(Watched, "held", [], raising=False)
-    monkeypatch.setattr(Watched, "parked", [], raising=False)
+    for name in ("held", "parked", "outside", "begun"):
+        monkeypatch.setattr(Watched, name, [], raising=False)
     monkeypatch.setattr(decoding, "Pool", Watched)
     return Watched
 
@@ -146,6 +156,14 @@ def test_the_pool_keeps_its_budget_whatever_its_rows_do(tiny_model, watched, pro
     watched.held.clear()
     assert greedy(model, prompts, ends, 20, budget) == [library(model, prompt, ends, 20) for prompt in prompts]
     assert all(rows * columns <= budget or rows == 1 for rows, columns in watched.held)
+
+
+def test_parked_rows_have_a_bound_however_many_prompts_wait(tiny_model, watched):
+    prompts = [[5, 9, 30 + number] for number in range(30)]
+    for budget in (23, 60):  # of 23 tokens at full length one row fits, or two
+        watched.begun.clear()
+        assert {len(tokens) for tokens in greedy(load_base(tiny_model), prompts, {10_000}, 20, budget)} == {20}
+        assert budget < max(watched.begun) <= 4 * budget
 
 
 def test_rows_crowd_while_they_are_short_and_are_parked_as_they_grow(tiny_model, watched):
@@ -194,6 +212,8 @@ def test_a_base_with_sliding_attention_is_decoded_too():
     model = MistralForCausalLM(MistralConfig(**sizes, **heads)).eval()
     reached = {library(model, PROMPTS[0], {2}, 12)[3]}
     assert greedy(model, PROMPTS, reached, 12, 60) == [library(model, prompt, reached, 12) for prompt in PROMPTS]
+    with pytest.raises(ValueError, match="cannot be taken apart"):
+        Pool(model, [], 0).park(0, 5)
 
 
 def test_rows_join_a_running_pool_and_unused_columns_leave(tiny_model):

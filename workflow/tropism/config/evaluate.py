@@ -14,7 +14,7 @@ class EvaluateConfig(Strict):
 
     ``sets``: datasets whose evaluation split gives the prompts; ``truthfulqa``: a dataset of multiple-choice questions;
     ``samples``: responses a prompt; ``temperature`` 0 is greedy; ``batch_tokens``: padded tokens that a batch may
-    hold, beside which up to 1.4 times as many wait in the host's memory where nearly all responses run to the limit;
+    hold (with responses that wait in the host's memory, where most run to the limit, at most four times as many);
     ``shard_size``: responses that are written together, so that a killed job goes on from there.
     """
 

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from tropism.generate.pool import Parked, Pool, common_prefix
 from tropism.records.keyed import keyed_seed
 
-CROWD = 4  # times the rows that fit at full length: what a step computes beside keys and values has a size too
+CROWD = 4  # what a step computes beside keys and values has a size too, and parked rows have one
 
 
 def uniforms(seed: int, key: tuple[object, ...], count: int) -> np.ndarray:
@@ -61,11 +61,11 @@ def decode(
     """Generated token ids of each prompt, the end token included where one was sampled.
 
     ``draws`` is (prompts, most new tokens). Rows are as many as keep the pool within ``budget`` tokens, prompt, padding
-    and response counted as they are now, since most responses end long before the longest; at most ``CROWD`` times as
-    many as fit at full length, and one if none does. When those present have grown beyond the budget, the longest are
-    parked in the host's memory (1.4 times the budget if all of a crowd run to the limit) until there is a place at
-    their width. Rows join in groups of a quarter, since each join reads their prompts. ``finished`` is called for each
-    response that ends.
+    and response counted as they are now, since most responses end long before the longest. When those present have
+    grown beyond the budget, the longest are parked in the host's memory until there is a place at their width. At most
+    ``CROWD`` times the rows that fit at full length have begun and not ended (one where none fits), so pool and parked
+    rows together stay within as many times the budget. Rows join in groups of a quarter, since each join reads their
+    prompts. ``finished`` is called for each response that ends.
     """
     longest, most = max(map(len, prompts)), draws.shape[1]
     slots = max(1, budget // (longest + most))
@@ -80,7 +80,7 @@ def decode(
 
     def places(columns: int) -> int:
         """Rows that may be present when the pool is that wide and each reads one more token."""
-        return min(crowd, max(slots, budget // (columns + 1)))
+        return max(slots, budget // (columns + 1))
 
     while waiting or parked or pool.rows:
         while len(pool.rows) > places(pool.mask.shape[1]):
@@ -95,7 +95,7 @@ def decode(
             del parked[:back]
             continue
         room = places(max(width, longest))
-        new = min(len(waiting), room - len(pool.rows))
+        new = min(len(waiting), room - len(pool.rows), crowd - len(pool.rows) - len(parked))
         # no more at once than fit at full length: a pass over prompts is the widest of all
         if waiting and (not pool.rows or (pool.refills and new >= max(1, min(len(waiting), room // 4)))):
             asked = [waiting.popleft() for _ in range(min(new, slots))]
