@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,14 +11,29 @@ from rendering import Rendered, batches
 from torch import nn
 from torch.nn import functional as F
 
+from tropism.annotate import head as heads
 from tropism.annotate.head import CLIP, Head
 from tropism.annotate.quality import UNCOUNTED, agreement
 
 log = logging.getLogger("train")
 POSITIVE_WEIGHT = 1.5
 POS_SHARE = 0.3
+TUNED_DROPOUT = 0.3
+INPUT_DROPOUT = 0.1
 Logits = tuple[torch.Tensor, torch.Tensor]
 See = Callable[[Sequence[Rendered]], tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Alone:
+    """How a head is trained on the frozen features; ``keep`` is what the average of its weights keeps of itself."""
+
+    epochs: int
+    dropout: float
+    keep: float
+
+
+ALONE = Alone(3, 0.35, 0.98)
 
 
 def components(texts: Sequence[Rendered], count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -44,12 +60,28 @@ def forward(head: Head, batch: Sequence[Rendered], see: See = padded) -> Logits:
     return logits[rows, last], tags[rows, last]
 
 
-def loss_of(logits: torch.Tensor, pos: torch.Tensor, batch: Sequence[Rendered], tags: list[str]) -> torch.Tensor:
-    """Loss of a batch's units: metaphor or not, and part of speech."""
-    label = torch.tensor([float(max(t.labels[a:b])) for t in batch for a, b in t.tokens])
-    tag = torch.tensor([tags.index(t.pos[a]) for t in batch for a, _ in t.tokens])
-    loss = F.binary_cross_entropy_with_logits(logits, label, pos_weight=torch.tensor(POSITIVE_WEIGHT))
-    return loss + POS_SHARE * F.cross_entropy(pos, tag)
+def loss_of(
+    logits: torch.Tensor, pos: torch.Tensor, batch: Sequence[Rendered], tags: list[str], trust: float = 0.0
+) -> torch.Tensor:
+    """Loss of a batch's units: metaphor or not, and part of speech.
+
+    Where a teacher has scored gold text, its scores weigh ``trust`` and the labels 1 - ``trust``; other text has the
+    teacher's scores alone.
+    """
+    label, gold, soft, taught = [], [], [], []
+    for text in batch:
+        units = len(text.pieces.ranges)
+        known, scored = bool(text.labels), text.taught is not None
+        label += [float(max(text.labels[a:b])) for a, b in text.tokens] if known else [0.0] * units
+        soft += text.taught or [0.0] * units
+        taught += [0.0 if not scored else trust if known else 1.0] * units
+        gold += [0.0 if not known else 1 - trust if scored else 1.0] * units
+    tag = torch.tensor([tags.index(pos) for text in batch for pos in text.unit_pos])
+    by_label = F.binary_cross_entropy_with_logits(
+        logits, torch.tensor(label), weight=torch.tensor(gold), pos_weight=torch.tensor(POSITIVE_WEIGHT)
+    )
+    by_teacher = F.binary_cross_entropy_with_logits(logits, torch.tensor(soft), weight=torch.tensor(taught))
+    return by_label + by_teacher + POS_SHARE * F.cross_entropy(pos, tag)
 
 
 def token_scores(head: Head, texts: Sequence[Rendered], see: See = padded) -> tuple[np.ndarray, np.ndarray]:
@@ -111,3 +143,24 @@ def folded(head: Head, mean: torch.Tensor, scale: torch.Tensor, directions: torc
     state["project.weight"] = head.project.weight.detach() @ directions.T
     whole.load_state_dict(state)
     return whole.eval()
+
+
+def alone(
+    texts: list[Rendered], held: list[Rendered], tags: list[str], hidden: int, count: int, epochs: int, seed: int
+) -> Head:
+    """A head on the features themselves, trained on their first ``count`` principal components."""
+    mean, scale, directions = components(texts, count)
+    features = [text.features for text in texts + held]
+    for text in texts + held:
+        text.features = ((text.features.float() - mean) * scale).clamp(-CLIP, CLIP) @ directions
+    # components are of clipped features already, and are not on the features' scale
+    heads.CLIP = float("inf")
+    whole = Head(len(mean), hidden, len(tags), dropout=TUNED_DROPOUT, input_dropout=INPUT_DROPOUT)
+    torch.manual_seed(seed)
+    small = Head(count, hidden, len(tags), dropout=ALONE.dropout, input_dropout=INPUT_DROPOUT)
+    fit(texts, held, small, tags, epochs, ALONE.keep, seed)
+    whole.load_state_dict(folded(small, mean, scale, directions, len(tags)).state_dict())
+    heads.CLIP = CLIP
+    for text, kept in zip(texts + held, features, strict=True):
+        text.features = kept
+    return whole

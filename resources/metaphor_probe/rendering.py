@@ -17,11 +17,16 @@ from tropism.records.files import replacing
 ENCLITICS = re.compile(r"^(?:['’]\w+|n['’]t|[.,;:!?)\]%]|\.\.\.|['’])$", re.IGNORECASE)
 OPENERS = {"(", "[", "£", "$"}
 PARAGRAPH_TOKENS = 60
+HELD_OUT = 0.1
 
 
 @dataclass
 class Rendered:
-    """A text made of gold tokens, where each token lies in it, and what the pieces of each unit are labelled."""
+    """A text, and what is known of it.
+
+    Of gold text: where each token lies, its label and part of speech, and for each unit its first and past-the-last
+    token. Of other text: ``pos`` for each unit, by a teacher. ``taught`` is a teacher's score for each unit.
+    """
 
     text: str
     spans: list[tuple[int, int]]
@@ -31,9 +36,17 @@ class Rendered:
     features: torch.Tensor = field(default_factory=lambda: torch.empty(0))
     pieces: Pieces = field(default_factory=lambda: Pieces([], [], []))
     tokens: list[tuple[int, int]] = field(default_factory=list)
+    taught: list[float] | None = None
+
+    @property
+    def unit_pos(self) -> list[str]:
+        """The part of speech of each unit: of gold text that of its first token."""
+        return [self.pos[first] for first, _ in self.tokens] if self.labels else self.pos
 
     def place_units(self) -> None:
-        """Find for each unit its first and past-the-last token."""
+        """Find for each unit of gold text its first and past-the-last token."""
+        if not self.labels:
+            return
         starts, ends = np.array(self.spans).T
         self.tokens = [
             (int(np.searchsorted(ends, start, side="right")), int(np.searchsorted(starts, end, side="left")))
@@ -102,6 +115,23 @@ def read_features(reader: Reader, texts: list[Rendered], cache: Path) -> list[Re
     for text, part in zip(texts, features.split([len(t.pieces.ids) for t in texts]), strict=True):
         text.features = part
     return [text for text in texts if text.pieces.units]
+
+
+def embed(reader: Reader, texts: list[Rendered]) -> list[Rendered]:
+    """Give every text its pieces and of its features the embeddings alone; texts without a unit go."""
+    for text in texts:
+        text.pieces = reader.pieces(text.text)
+        text.place_units()
+        text.features = reader.alone(text.pieces)
+    return [text for text in texts if text.pieces.units]
+
+
+def divided(sentences: Sequence[GoldSentence], seed: int) -> tuple[list[GoldSentence], list[GoldSentence]]:
+    """The sentences to train on, and those of a tenth of the documents, held out whole."""
+    documents = sorted({document(sentence) for sentence in sentences})
+    chosen = np.random.default_rng(seed).permutation(len(documents))[: round(HELD_OUT * len(documents))]
+    held = {documents[index] for index in chosen}
+    return [s for s in sentences if document(s) not in held], [s for s in sentences if document(s) in held]
 
 
 def batches(texts: Sequence[Rendered], size: int, rng: np.random.Generator | None) -> Iterator[list[Rendered]]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from tropism.annotate.features import STRIDE, WINDOW, Reader
 from tropism.annotate.gold import read_gold
@@ -143,6 +144,22 @@ def test_unmasked_blocks_see_what_follows_and_no_padding(tiny_model):
     assert torch.allclose(dict(reader.read([long, short]))[1], alone, atol=1e-5)
 
 
+def test_only_the_blocks_named_are_read_in_their_order(tiny_model):
+    both, second = Reader(tiny_model, [1, 2]), Reader(tiny_model, [0, 1], blocks=[2])
+    assert len(second.stack.layers) == 1
+    text = both.pieces("a dark wing")
+    ids = torch.tensor([[both.start, *text.ids]])
+    with torch.no_grad():
+        embedded = both.stack.get_input_embeddings()(ids)
+        places = both.stack.rotary_emb(embedded, torch.arange(ids.shape[1])[None])
+        expected = both.stack.layers[1](embedded, attention_mask=None, position_embeddings=places)
+    read = dict(second.read([text]))[0]
+    assert torch.allclose(read[:, :32], embedded[0, 1:], atol=1e-6)
+    assert torch.allclose(read[:, 32:64], expected[0, 1:], atol=1e-5)
+    with pytest.raises(InputError, match="reads block 7"):
+        Reader(tiny_model, [1], blocks=[7])
+
+
 def test_factors_are_added_to_the_weights_they_name(tiny_model, tmp_path):
     reader, name = Reader(tiny_model, [1, 2]), "layers.1.mlp.up_proj"
     before = reader.stack.get_parameter(f"{name}.weight").clone()
@@ -151,6 +168,25 @@ def test_factors_are_added_to_the_weights_they_name(tiny_model, tmp_path):
     _, loaded = load_head(tmp_path / "probe.safetensors", 96, 4, 3)
     reader.tune(loaded)
     assert torch.allclose(reader.stack.get_parameter(f"{name}.weight"), before + 0.5)
+
+
+def test_weights_are_kept_to_half_a_step_of_their_row_and_unrounded_ones_are_read_as_they_are(tmp_path):
+    torch.manual_seed(0)
+    head, a, b = Head(12, 4, 3), torch.randn(2, 5), torch.randn(6, 2) * torch.tensor([1.0, 1e-4])
+    head.mean, head.scale = torch.full((12,), 1e4), torch.full((12,), 1e-6)
+    save_head(head, tmp_path / "rounded.safetensors", {"m": (a, b)})
+    loaded, factors = load_head(tmp_path / "rounded.safetensors", 12, 4, 3)
+    pairs = [(a, factors["m"][0]), (b.T, factors["m"][1].T)]
+    pairs += [(w, loaded.state_dict()[n]) for n, w in head.state_dict().items() if w.dim() > 1]
+    for exact, kept in ((one.flatten(1), other.flatten(1)) for one, other in pairs):
+        assert ((exact - kept).abs().amax(dim=1) <= exact.abs().amax(dim=1) / 127 / 2 * 1.001).all()
+    assert all(torch.equal(w, loaded.state_dict()[n]) for n, w in head.state_dict().items() if w.dim() == 1)
+
+    plain = {n: w.half() for n, w in head.state_dict().items()} | {"tuned.m.a": a.half(), "tuned.m.b": b.half()}
+    save_file(plain, tmp_path / "plain.safetensors")
+    before, factors = load_head(tmp_path / "plain.safetensors", 12, 4, 3)
+    assert all(torch.equal(plain[n].float(), w) for n, w in before.state_dict().items())
+    assert torch.equal(factors["m"][1], b.half().float())
 
 
 def test_padding_changes_nothing(tiny_reader):

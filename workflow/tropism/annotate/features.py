@@ -6,7 +6,7 @@ read in its context; the input embedding of its pieces is the word before any co
 every piece of the text; the head compares them.
 
 The model reads from left to right, but its uppermost blocks may look both ways, as in Dukić and Snajder (2024), and be
-tuned to it by LoRA factors that are added to their weights.
+tuned to it by LoRA factors that are added to their weights. Blocks that tell the probe little may be left out.
 """
 
 from collections import Counter
@@ -38,13 +38,16 @@ class Pieces:
 
 
 class Reader:
-    """The lowest blocks of a base, up to the highest of ``layers``; layer k is what block k gives, from 1.
+    """Some of a base's ``blocks``, numbered from 1; by default the lowest, up to the highest of ``layers``.
 
-    The uppermost ``unmasked`` of these blocks see the pieces after a piece as well as those before it.
+    Layer k is what the k-th of these blocks gives. The uppermost ``unmasked`` of them see the pieces after a piece as
+    well as those before it.
     """
 
-    def __init__(self, folder: Path | str, layers: Sequence[int], unmasked: int = 0) -> None:
-        """Load the base in ``folder`` without the blocks above.
+    def __init__(
+        self, folder: Path | str, layers: Sequence[int], unmasked: int = 0, blocks: Sequence[int] | None = None
+    ) -> None:
+        """Load the base in ``folder`` without its other blocks.
 
         Raises:
             InputError: the base has fewer blocks.
@@ -54,12 +57,13 @@ class Reader:
         stack = AutoModel.from_pretrained(
             str(folder), dtype=torch.float32, local_files_only=True, trust_remote_code=False
         )
-        if max(layers) > len(stack.layers):
+        blocks = range(1, max(layers) + 1) if blocks is None else blocks
+        if max(blocks) > len(stack.layers):
             raise InputError(
-                f"{folder}: has {len(stack.layers)} blocks, the probe reads block {max(layers)}: it was "
+                f"{folder}: has {len(stack.layers)} blocks, the probe reads block {max(blocks)}: it was "
                 "trained on another base; name that one as the annotator's `model`"
             )
-        stack.layers = stack.layers[: max(layers)]
+        stack.layers = torch.nn.ModuleList(stack.layers[block - 1] for block in blocks)
         stack.norm = torch.nn.Identity()
         self.seen: torch.Tensor | None = None
         for block in stack.layers[len(stack.layers) - unmasked :]:
@@ -124,7 +128,8 @@ class Reader:
                 missing[index] -= 1
                 if not missing[index]:
                     parts = states.pop(index)
-                    yield index, self._with_embeddings(texts[index], torch.cat([parts[key] for key in sorted(parts)]))
+                    read = torch.cat([parts[key] for key in sorted(parts)])
+                    yield index, torch.cat([read, self.alone(texts[index])], dim=-1)
 
     def _forward(self, texts: Sequence[Pieces], batch: Sequence[tuple[int, int, int]]) -> Iterator[torch.Tensor]:
         longest = max(end - begin for _, begin, end in batch)
@@ -139,13 +144,13 @@ class Reader:
         for row, (_, begin, end) in enumerate(batch):
             yield chosen[row, 1 : end - begin + 1]
 
-    def _with_embeddings(self, text: Pieces, states: torch.Tensor) -> torch.Tensor:
-        """``states`` and, beside them, each piece's embedding; at the last piece of a unit, the mean of its pieces."""
+    def alone(self, text: Pieces) -> torch.Tensor:
+        """Each piece's embedding (pieces, numbers); at the last piece of a unit, the mean of its pieces."""
         alone = self.embeddings[torch.tensor(text.ids, dtype=torch.long, device=self.embeddings.device)].cpu()
         for first, past in text.ranges:
             if past - first > 1:
                 alone[past - 1] = alone[first:past].mean(dim=0)
-        return torch.cat([states, alone], dim=-1)
+        return alone
 
 
 def _like_length(windows: Sequence[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 CLIP = 8.0
 TUNED = "tuned."
+STEP = ".step"
 Factors = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -50,23 +51,39 @@ class Head(nn.Module):
         return logits, self.pos(both)
 
 
+def _rounded(name: str, value: torch.Tensor, kept: int) -> dict[str, torch.Tensor]:
+    """``value`` as 8-bit integers, and what one of them stands for, for each index of the dimension ``kept``."""
+    step = value.abs().amax(dim=[d for d in range(value.dim()) if d != kept], keepdim=True).clamp_min(1e-12) / 127
+    return {name: (value / step).round().to(torch.int8), f"{name}{STEP}": step.float()}
+
+
 def save_head(head: Head, path: Path, factors: Mapping[str, Factors] | None = None) -> None:
-    """Write the weights and the base's ``factors`` as safetensors, in float16; the features' mean and scale, which span
-    magnitudes, in float32."""
-    exact = ("mean", "scale")
-    state = {name: value if name in exact else value.half() for name, value in head.state_dict().items()}
-    for module, pair in (factors or {}).items():
-        state |= {f"{TUNED}{module}.{part}": value.half() for part, value in zip("ab", pair, strict=True)}
+    """Write the weights and the base's ``factors`` as safetensors.
+
+    Matrices are rounded to 8 bits, each row (each rank of a factor) in steps of its own; the rest is in float32.
+    """
+    state: dict[str, torch.Tensor] = {}
+    for name, value in head.state_dict().items():
+        state |= _rounded(name, value, 0) if value.dim() > 1 else {name: value.float()}
+    for module, (a, b) in (factors or {}).items():
+        state |= _rounded(f"{TUNED}{module}.a", a, 0) | _rounded(f"{TUNED}{module}.b", b, 1)
     save_file({name: value.contiguous() for name, value in state.items()}, path)
 
 
 def load_head(path: Path, width: int, hidden: int, tags: int) -> tuple[Head, dict[str, Factors]]:
     """The head in ``path``, in float32, ready to answer, and LoRA factors ``(a, b)`` for modules of the base.
 
+    Weights that were not rounded, in any precision, are read as well.
+
     Raises:
         RuntimeError: the weights are those of another shape.
     """
-    state = {name: value.float() for name, value in load_file(path).items()}
+    read = load_file(path)
+    state = {
+        name: value.float() * read[f"{name}{STEP}"] if f"{name}{STEP}" in read else value.float()
+        for name, value in read.items()
+        if not name.endswith(STEP)
+    }
     tuned = {name: state.pop(name) for name in list(state) if name.startswith(TUNED)}
     modules = sorted({name.removeprefix(TUNED).rpartition(".")[0] for name in tuned})
     head = Head(width, hidden, tags)

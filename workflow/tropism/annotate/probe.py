@@ -30,6 +30,7 @@ class ProbeCard(BaseModel):
     name: str
     layers: list[int]
     unmasked: int = 0
+    blocks: list[int] | None = None
     hidden: int
     tags: list[str]
     threshold: float
@@ -80,7 +81,7 @@ class Probe:
         self.card = read_card(folder)
         self.threshold = self.card.threshold if threshold is None else threshold
         check_base(self.card, Path(base))
-        self.reader = Reader(base, self.card.layers, self.card.unmasked)
+        self.reader = Reader(base, self.card.layers, self.card.unmasked, self.card.blocks)
         self.head: Head
         try:
             self.head, factors = load_head(
