@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from fitting import best_threshold
-from rendering import Rendered, document
+from rendering import Rendered, digest, document
 from tuning import Upper
 
 from tropism.annotate.gold import GoldSentence
@@ -36,15 +36,16 @@ def measure(probe: Probe, sentences: list[GoldSentence], name: str) -> dict[str,
     return {**scores, "pos_accuracy": round(right[True] / right.total(), 4)}
 
 
-def ask(teacher: Probe, texts: list[Rendered], cache: Path) -> None:
+def ask(teacher: Probe, which: str, texts: list[Rendered], cache: Path) -> None:
     """Give each unit of ``texts`` the score of ``teacher``, which calls all units metaphors, and a part of speech.
 
-    The answers are kept in ``cache``, whose name says which teacher gave them.
+    The answers of the teacher ``which`` to these texts are kept in the folder ``cache``.
     """
-    if not cache.is_file():
+    kept = cache / f"taught-{digest([which, *(text.text for text in texts)])}.jsonl"
+    if not kept.is_file():
         passages = [Passage(str(index), "text", text.text) for index, text in enumerate(texts)]
-        write_jsonl(cache, list(teacher.annotate(passages)))
-    for text, annotation in zip(texts, read_jsonl(cache, Annotation), strict=True):
+        write_jsonl(kept, list(teacher.annotate(passages)))
+    for text, annotation in zip(texts, read_jsonl(kept, Annotation), strict=True):
         text.taught = [unit.score for unit in annotation.metaphors if unit.score is not None]
         if not text.labels:
             text.pos = [unit.pos or "X" for unit in annotation.units]
@@ -79,9 +80,10 @@ def finish(
         save_head(head, temporary, upper.factors())
     base = {"name": "SmolLM2-135M-Instruct", "sha256": sha256_file(model / "model.safetensors")}
     training = {"corpus": "VUA-18 train (MIPVU)", "held_out_documents": len({document(s) for s in held})}
-    card = {**card, "threshold": 0.0, "base": base, "training": training | card["training"], "scores": {}}
+    # until its threshold is chosen, a probe that is left here finds nothing
+    card = {**card, "threshold": 1.0, "base": base, "training": training | card["training"], "scores": {}}
     write_json(output / "probe.json", card)
-    card["threshold"], f1 = choose(Probe(output, model), held)
+    card["threshold"], f1 = choose(Probe(output, model, threshold=0.0), held)
     card["scores"] = {"held_out": {"f1": round(f1, 4)}}
     write_json(output / "probe.json", card)
     card["scores"]["dev"] = measure(Probe(output, model), dev, "vua-dev")

@@ -1,7 +1,8 @@
 """Gold sentences as texts: joined by single spaces, or as paragraphs of ordinary English; and their features."""
 
+import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,11 +101,20 @@ def paragraphs(sentences: Sequence[GoldSentence]) -> list[Rendered]:
     ]
 
 
-def read_features(reader: Reader, texts: list[Rendered], cache: Path) -> list[Rendered]:
-    """Give every text its pieces and features, from ``cache`` if they were read before; texts without a unit go."""
+def digest(parts: Iterable[str]) -> str:
+    """A short name for what a file was made from."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def read_features(reader: Reader, base: str, texts: list[Rendered], folder: Path) -> list[Rendered]:
+    """Give every text its pieces and features; texts without a unit go.
+
+    What was read once of these texts, with the weights whose checksum is ``base``, is kept in ``folder``.
+    """
     for text in texts:
         text.pieces = reader.pieces(text.text)
         text.place_units()
+    cache = folder / f"features-{digest([base, str(reader.layers), *(text.text for text in texts)])}.safetensors"
     if not cache.is_file():
         found: dict[int, torch.Tensor] = {}
         for index, features in tqdm(reader.read([t.pieces for t in texts]), total=len(texts), desc=cache.stem):

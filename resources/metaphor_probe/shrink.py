@@ -31,6 +31,7 @@ UNLABELLED = 0.33
 UNLABELLED_PIECES = 420_000
 TRUST = 0.5
 STAGE = Stage(700, blocks=4e-4, head=3e-4, fade=0.95, rank=4)
+# what `drop.py` leaves of sixteen
 BLOCKS = "1,2,3,4,5,6,7,8,9,12"
 
 
@@ -65,18 +66,23 @@ def main(
     large, kept = read_card(teacher), [int(block) for block in blocks.split(",")]
     if large.unmasked != large.layers[-1] or large.blocks is not None:
         raise InputError(f"{teacher}: not a probe whose blocks are all there and all look both ways")
+    if kept != sorted(set(kept)) or not 1 <= kept[0] <= kept[-1] <= large.layers[-1]:
+        raise InputError(f"--blocks {blocks}: not some of the blocks 1 to {large.layers[-1]} in their order")
+    if sha256_file(model / "model.safetensors") != large.base["sha256"]:
+        raise InputError(f"{model}: not the base of the probe in {teacher} ({large.base['name']})")
     # what the teacher reads after a block that goes is read after the last one before it that stays
     layers = [sum(block <= layer for block in kept) for layer in large.layers]
     reader = Reader(model, layers, unmasked=len(kept), blocks=kept)
 
-    sentences, held_sentences = divided(read_gold(vua / "train.jsonl.gz"), seed)
+    # the teacher's own division: what it has learned by heart is not held out
+    sentences, held_sentences = divided(read_gold(vua / "train.jsonl.gz"), int(large.training["seed"]))
     apart, together, held = (
         embed(reader, found)
         for found in (sentences_apart(sentences), paragraphs(sentences), sentences_apart(held_sentences))
     )
     others = embed(reader, unlabelled(texts, reader, UNLABELLED_PIECES, seed))
     which = sha256_file(teacher / "probe.safetensors")
-    ask(Probe(teacher, model, threshold=0.0), apart + together + others, cache / f"taught-{which[:12]}.jsonl")
+    ask(Probe(teacher, model, threshold=0.0), which, apart + together + others, cache)
 
     wide, factors = load_head(teacher / "probe.safetensors", reader.width, large.hidden, len(large.tags))
     head = Head(reader.width, large.hidden, len(large.tags), dropout=TUNED_DROPOUT, input_dropout=INPUT_DROPOUT)

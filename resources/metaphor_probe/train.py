@@ -26,7 +26,7 @@ from tuning import Stage, Upper, tune
 
 from tropism.annotate.features import Reader
 from tropism.annotate.gold import read_gold
-from tropism.records.files import InputError
+from tropism.records.files import InputError, sha256_file
 
 TOGETHER = 0.4
 STAGE = Stage(600, blocks=5e-4, head=5e-4, fade=0.75, rank=8, dropout=0.05)
@@ -53,13 +53,10 @@ def main(
         raise InputError(f"--layers {layers}: the blocks below the {unmasked} unmasked end at none that is read first")
     reader = Reader(model, read)
     sentences, held_sentences = divided(read_gold(vua / "train.jsonl.gz"), seed)
+    base = sha256_file(model / "model.safetensors")
     apart, together, held = (
-        read_features(reader, texts, cache / f"{name}-{layers}.safetensors")
-        for name, texts in (
-            ("apart", sentences_apart(sentences)),
-            ("together", paragraphs(sentences)),
-            ("held", sentences_apart(held_sentences)),
-        )
+        read_features(reader, base, texts, cache)
+        for texts in (sentences_apart(sentences), paragraphs(sentences), sentences_apart(held_sentences))
     )
     tags = sorted({pos for sentence in sentences + held_sentences for pos in sentence.pos})
     epochs = min(epochs, fitting.ALONE.epochs)

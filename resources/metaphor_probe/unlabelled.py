@@ -9,7 +9,7 @@ import numpy as np
 from rendering import Rendered
 
 from tropism.annotate.features import Reader
-from tropism.records.files import parse_json, read_lines
+from tropism.records.files import InputError, parse_json, read_lines
 
 SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")
 NEGATION = re.compile(r"(n['’]t)\b")
@@ -21,12 +21,19 @@ PIECES = (4, 200)
 
 
 def strings(path: Path) -> Iterator[str]:
-    """The texts of a JSONL file: each row's ``text``, or its messages."""
+    """The texts of a JSONL file: each row's ``text``, or its messages, prompts and answers alike.
+
+    Raises:
+        InputError: with file and line, for a row with neither.
+    """
     for number, line in read_lines(path):
         if not line.strip():
             continue
         row: dict[str, Any] = parse_json(line, f"{path}, line {number}")
-        yield from [message["content"] for message in row["messages"]] if "messages" in row else [row["text"]]
+        try:
+            yield from [message["content"] for message in row["messages"]] if "messages" in row else [row["text"]]
+        except (KeyError, TypeError):
+            raise InputError(f"{path}, line {number}: neither a `text` nor `messages` with `content`") from None
 
 
 def spaced(sentence: str) -> str:
@@ -53,7 +60,7 @@ def rendered(text: str, seen: set[str], rng: np.random.Generator) -> Iterator[st
 
 
 def unlabelled(paths: Sequence[Path], reader: Reader, wanted: int, seed: int) -> list[Rendered]:
-    """About ``wanted`` pieces of text from ``paths``, from each in equal parts, without rows that hold code."""
+    """About ``wanted`` pieces of text from ``paths``, from each in equal parts, without those that hold code."""
     rng = np.random.default_rng(seed)
     texts: list[Rendered] = []
     for path in paths:

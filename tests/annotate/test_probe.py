@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from tropism.annotate.features import STRIDE, WINDOW, Reader
 from tropism.annotate.gold import read_gold
 from tropism.annotate.head import Head, load_head, save_head
+from tropism.annotate.packing import Packed, pack
 from tropism.annotate.passages import Passage
 from tropism.annotate.probe import Probe, check_base, read_card
 from tropism.annotate.quality import quality_table
@@ -158,6 +159,21 @@ def test_only_the_blocks_named_are_read_in_their_order(tiny_model):
     assert torch.allclose(read[:, 32:64], expected[0, 1:], atol=1e-5)
     with pytest.raises(InputError, match="reads block 7"):
         Reader(tiny_model, [1], blocks=[7])
+    for layers, unmasked, blocks in (([2], 0, [2]), ([1], 2, [2]), ([1], 0, [0])):
+        with pytest.raises(InputError, match="no such layers"):
+            Reader(tiny_model, layers, unmasked, blocks)
+
+
+def test_packed_matrices_give_what_plain_ones_do_and_what_cannot_be_packed_stays(tiny_model):
+    reader, plain = (Reader(tiny_model, [1, 2], unmasked=2) for _ in range(2))
+    pack(reader.stack)
+    assert {type(block.mlp.up_proj) for block in reader.stack.layers} == {Packed}
+    texts = [plain.pieces(text) for text in ("a dark wing", "night folds its wings " * 30)]
+    for (_, packed), (_, expected) in zip(reader.read(texts), plain.read(texts), strict=True):
+        assert torch.allclose(packed, expected, atol=1e-5)
+    parts = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3, bias=False, dtype=torch.bfloat16))
+    pack(parts)
+    assert [type(part) for part in parts] == [torch.nn.Linear] * 2
 
 
 def test_factors_are_added_to_the_weights_they_name(tiny_model, tmp_path):
@@ -187,6 +203,10 @@ def test_weights_are_kept_to_half_a_step_of_their_row_and_unrounded_ones_are_rea
     before, factors = load_head(tmp_path / "plain.safetensors", 12, 4, 3)
     assert all(torch.equal(plain[n].float(), w) for n, w in before.state_dict().items())
     assert torch.equal(factors["m"][1], b.half().float())
+
+    save_file({**plain, "tuned.m.a": a.to(torch.int8)}, tmp_path / "lost.safetensors")
+    with pytest.raises(RuntimeError, match=r"tuned\.m\.a is rounded and its steps are missing"):
+        load_head(tmp_path / "lost.safetensors", 12, 4, 3)
 
 
 def test_padding_changes_nothing(tiny_reader):

@@ -45,6 +45,8 @@ def watch(scripts, script, monkeypatch, seen):
             begun={name: weight.detach().clone() for name, weight in upper.named_parameters() if "lora" in name}
         )
         scripts.tuning.tune(pools, held, head, upper, *rest)
+        seen.update(moved=any((w != seen["begun"][n]).any() for n, w in upper.named_parameters() if "lora_B" in n))
+        assert not {text.document for text in held} & {text.document for pool, _ in pools for text in pool}
         for name, weight in upper.named_parameters():
             if "lora_B" in name:  # far larger than a few steps make them, so that the probe must have read them
                 weight.data += 0.3
@@ -70,13 +72,8 @@ def test_one_command_makes_a_probe_whose_scores_are_those_of_training(
     card = json.loads((out / "probe.json").read_text())
     assert (card["layers"], card["unmasked"], card["training"]["held_out_documents"]) == ([1, 2], unmasked, 1)
     assert scores_of(Probe(out, tiny_model, threshold=0.0), seen["text"]) == pytest.approx(seen["scores"], abs=1e-2)
-    assert any(factor.abs().max() > 0 for factor in probe_factors(out))
-
-
-def probe_factors(folder):
-    from safetensors.torch import load_file
-
-    return [value for name, value in load_file(folder / "probe.safetensors").items() if name.endswith(".b")]
+    assert seen["moved"]
+    assert max(seen["scores"]) - min(seen["scores"]) > 0.05
 
 
 def test_a_small_probe_is_some_blocks_of_a_large_one_and_learns_what_that_finds_in_texts_without_labels(
@@ -108,17 +105,75 @@ def test_a_small_probe_is_some_blocks_of_a_large_one_and_learns_what_that_finds_
     a, b = (next(w for n, w in seen["begun"].items() if f"q_proj.lora_{part}" in n) for part in "AB")
     _, factors = load_head(large / "probe.safetensors", 96, 8, len(card["tags"]))
     whole = factors["layers.1.self_attn.q_proj"][1] @ factors["layers.1.self_attn.q_proj"][0]
+    assert seen["moved"]
     left = torch.linalg.svdvals(whole)[4:].square().sum().sqrt()
     assert float(torch.linalg.norm(2 * b @ a - whole)) == pytest.approx(
         float(left), abs=1e-5
     )  # nothing nearer has rank 4
 
 
-def test_a_probe_whose_blocks_do_not_all_look_both_ways_is_not_shrunk(scripts, corpus, tiny_model):
-    large = corpus / "large"
-    scripts.train.main(corpus, tiny_model, large, corpus / "cache", "1,2", 1, **SIZES)
+def test_factors_of_the_blocks_that_stay_are_numbered_anew_and_cut_to_the_nearest_of_the_rank(scripts):
+    torch.manual_seed(0)
+    modules = [f"layers.{block}.{name}" for block in (0, 1, 2, 10) for name in ("self_attn.k_proj", "mlp.up_proj")]
+    factors = {module: (torch.randn(6, 9), torch.randn(7, 6)) for module in modules}
+    found = scripts.shrink.cut(factors, [1, 3, 11], 4)
+    assert set(found) == {f"layers.{place}.{n}" for place in range(3) for n in ("self_attn.k_proj", "mlp.up_proj")}
+    for place, block in enumerate((0, 2, 10)):
+        for name, rank in (("self_attn.k_proj", 4), ("mlp.up_proj", 2)):
+            a, b = factors[f"layers.{block}.{name}"]
+            small_a, small_b = found[f"layers.{place}.{name}"]
+            assert small_a.shape == (rank, 9)
+            lost = torch.linalg.svdvals(b @ a)[rank:].square().sum().sqrt()
+            assert float(torch.linalg.norm(b @ a - small_b @ small_a)) == pytest.approx(float(lost), rel=1e-4)
+
+
+def test_what_cannot_be_shrunk_is_refused(scripts, corpus, tiny_model):
+    large, texts, cache = corpus / "large", corpus / "texts.jsonl", corpus / "cache"
+    scripts.train.main(corpus, tiny_model, large, cache, "1,2", 2, **SIZES)
+    texts.write_text('{"text": "Hope is a lamp."}\n{"words": 1}\n')
+
+    def shrink(blocks):
+        scripts.shrink.main(corpus, tiny_model, large, [texts], corpus / "small", cache, blocks)
+
+    with pytest.raises(InputError, match=r"texts\.jsonl, line 2: neither"):
+        shrink("1")
+    for blocks in ("2,1", "1,1", "0,1", "1,3"):
+        with pytest.raises(InputError, match="not some of the blocks 1 to 2"):
+            shrink(blocks)
+    card = json.loads((large / "probe.json").read_text())
+    (large / "probe.json").write_text(json.dumps({**card, "base": {"name": "another", "sha256": "0"}}))
+    with pytest.raises(InputError, match=r"not the base of the probe in .* \(another\)"):
+        shrink("1")
+    (large / "probe.json").write_text(json.dumps({**card, "unmasked": 1}))
     with pytest.raises(InputError, match="look both ways"):
-        scripts.shrink.main(corpus, tiny_model, large, [], corpus / "small", corpus / "cache", "1")
+        shrink("1")
+
+
+def test_what_was_read_of_some_texts_is_not_taken_for_others(scripts, corpus, tiny_model):
+    from rendering import Rendered, read_features
+
+    from tropism.annotate.features import Reader
+
+    reader, folder = Reader(tiny_model, [1, 2]), corpus / "cache"
+
+    def read(words, base="a"):
+        (text,) = read_features(reader, base, [Rendered(words, [], [], ["X"] * len(words.split()), "d")], folder)
+        return text.features
+
+    first = read("ab cd")
+    assert torch.equal(read("ab cd"), first)
+    assert len(list(folder.iterdir())) == 1
+    assert not torch.equal(read("ab ce"), first)
+    read("ab cd", base="b")
+    assert len(list(folder.iterdir())) == 3
+
+
+def test_the_blocks_that_are_dropped_first_cost_the_labels_least(scripts, corpus, tiny_model, capsys):
+    import drop
+
+    scripts.train.main(corpus, tiny_model, corpus / "large", corpus / "cache", "1,2", 2, **SIZES)
+    drop.main(corpus, tiny_model, corpus / "large", 1)
+    assert "left: 1\n" in capsys.readouterr().out
 
 
 def test_a_trusted_teacher_is_followed_where_it_contradicts_the_labels(scripts, corpus, tiny_model):

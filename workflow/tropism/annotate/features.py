@@ -50,7 +50,7 @@ class Reader:
         """Load the base in ``folder`` without its other blocks.
 
         Raises:
-            InputError: the base has fewer blocks.
+            InputError: the base has fewer blocks, or there are fewer than are read or unmasked.
         """
         self.layers = tuple(layers)
         self.tokenizer = load_tokenizer(folder, None)
@@ -58,6 +58,8 @@ class Reader:
             str(folder), dtype=torch.float32, local_files_only=True, trust_remote_code=False
         )
         blocks = range(1, max(layers) + 1) if blocks is None else blocks
+        if min(blocks) < 1 or max(layers) > len(blocks) or unmasked > len(blocks):
+            raise InputError(f"layers {list(layers)} of the blocks {list(blocks)}, {unmasked} unmasked: no such layers")
         if max(blocks) > len(stack.layers):
             raise InputError(
                 f"{folder}: has {len(stack.layers)} blocks, the probe reads block {max(blocks)}: it was "

@@ -1,8 +1,8 @@
 """The trained part of the probe: a small convolutional network over the pieces of a text.
 
-A linear map shrinks each piece's features; two convolutions let a word see the pieces after it, which the left-to-right
-base could not; two outputs say how likely the word is metaphorical and what part of speech it is. Both are learned
-together, since a word's part of speech says much about which of its meanings is the basic one.
+A linear map shrinks each piece's features; two convolutions let a word see its neighbours, those after it too, which a
+left-to-right base could not; two outputs say how likely the word is metaphorical and what part of speech it is. Both
+are learned together, since a word's part of speech says much about which of its meanings is the basic one.
 """
 
 from collections.abc import Mapping
@@ -76,9 +76,12 @@ def load_head(path: Path, width: int, hidden: int, tags: int) -> tuple[Head, dic
     Weights that were not rounded, in any precision, are read as well.
 
     Raises:
-        RuntimeError: the weights are those of another shape.
+        RuntimeError: the weights are those of another shape, or rounded without their steps.
     """
     read = load_file(path)
+    for name, value in read.items():
+        if not value.is_floating_point() and f"{name}{STEP}" not in read:
+            raise RuntimeError(f"{path}: {name} is rounded and its steps are missing")
     state = {
         name: value.float() * read[f"{name}{STEP}"] if f"{name}{STEP}" in read else value.float()
         for name, value in read.items()

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from tropism.annotate.features import Pieces, Reader
 from tropism.annotate.head import Head, load_head
+from tropism.annotate.packing import pack
 from tropism.annotate.passages import Passage
 from tropism.records.files import InputError, parse_json, read_lines, sha256_file
 from tropism.records.schema import Annotation, Metaphor, Unit
@@ -88,6 +89,7 @@ class Probe:
                 folder / "probe.safetensors", self.reader.width, self.card.hidden, len(self.card.tags)
             )
             self.reader.tune(factors)
+            pack(self.reader.stack)
         except (RuntimeError, AttributeError):
             raise InputError(
                 f"{base}: hidden states of another width than the probe in {folder} was trained on "

@@ -29,7 +29,7 @@ class ChatConfig(Strict):
 
 
 class AnnotatorConfig(Strict):
-    """One of three annotators: a ``probe`` on a frozen base, a chat model (``llm``), or labels that exist (``gold``).
+    """One of three annotators: a ``probe`` on a base's states, a chat model (``llm``), or labels that exist (``gold``).
 
     ``model`` names the base that the probe reads with, or that answers in process; ``probe`` is the folder of the
     trained probe; ``threshold`` is the least score of a metaphor, by default the probe's own. ``gold`` is a file of
